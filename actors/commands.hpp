@@ -1,0 +1,185 @@
+#pragma once
+
+// What the router takes, one at a time, and what leaves it once the batch is durable.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <caesura/error.hpp>
+#include <caesura/event.hpp>
+#include <caesura/run.hpp>
+
+#include "storage/records.hpp"
+
+namespace caesura::actors {
+
+struct step_job;  // step_job.hpp
+using activation = std::uint64_t;  // one life of a run's actor; a message of an earlier one is ignored
+
+// How a caller gets its answer, on the router's thread, after the commit: it must be quick and must not throw.
+template <class T>
+using reply_to = std::function<void(std::variant<T, error>)>;
+
+struct accepted_event {
+  event_id id{};
+  std::string client_id{};
+  std::vector<run_id> runs{};
+  bool is_duplicate{false};
+};
+
+struct accept_events {
+  std::vector<event> events{};
+  reply_to<std::vector<accepted_event>> reply{};
+};
+
+struct cancel_run {
+  run_id run{};
+  std::string reason{};
+  reply_to<cancel_outcome> reply{};
+};
+
+// An operation at which a body has stopped.
+struct operation_request {
+  step_kind kind{step_kind::run};
+  std::string step{};
+  std::optional<duration> delay{};    // sleep_for, a wait's timeout
+  std::optional<time_point> until{};  // sleep_until
+  std::string event{};                // wait
+  std::string when{};
+  bool look_back{false};
+  std::optional<caesura::event> to_send{};
+};
+
+// An attempt that failed and will be repeated.
+struct failed_attempt {
+  std::string step{};
+  std::uint32_t failed_attempts{1};
+  recorded_error error{};
+  time_point started_at{};
+  duration retry_in{0};
+};
+
+enum class next_kind : std::uint8_t {
+  executing,   // nothing new: more results of this suspension are to come
+  operations,  // the body stopped at `operations`
+  completed,
+  failed,
+  held,
+  cancelled,   // the actor has honoured a cancel
+  left,        // the actor has honoured a stop
+};
+
+// What a run actor reports: new results, and what comes next. Nothing of it takes effect before its commit.
+struct advance_run {
+  run_id run{};
+  actors::activation activation{0};
+  std::vector<storage::step_record> rows{};
+  std::vector<failed_attempt> failures{};
+  next_kind next{next_kind::executing};
+  std::vector<operation_request> operations{};
+  std::vector<std::shared_ptr<step_job>> jobs{};  // of the operations that are steps; started by the router after the commit
+  std::uint32_t in_flight{0};                     // steps that may still be executing
+  document output{};
+  std::optional<recorded_error> error{};
+  std::string held_because{};
+};
+
+struct parked_run {
+  run_id run{};
+  actors::activation activation{0};
+};
+
+// The actor died without ending its run.
+struct lost_run {
+  run_id run{};
+  actors::activation activation{0};
+  std::string reason{};
+};
+
+struct fire_timers {};
+struct route_outbox {};
+struct sweep_slice {};
+
+struct watch_run {
+  run_id run{};
+  std::uint64_t token{0};
+  reply_to<run_info> reply{};  // once the run has ended; error{unknown_run} when there is none
+};
+struct unwatch_run {
+  std::uint64_t token{0};
+};
+
+// No activation and no step start after this; `reply` once no step executes and every result is recorded.
+struct stop_runs {
+  reply_to<std::monostate> reply{};
+};
+
+// Puts a run that a command could not advance on hold. Sent by the router to itself.
+struct quarantine_run {
+  run_id run{};
+  std::string why{};
+};
+
+using command_body = std::variant<accept_events, cancel_run, advance_run, parked_run, lost_run, fire_timers, route_outbox, sweep_slice,
+                                  watch_run, unwatch_run, stop_runs, quarantine_run>;
+
+struct command {
+  command_body body{};
+};
+
+// ---- what happens after the commit -------------------------------------------------------------------------------------------
+
+struct activate {
+  run_id run{};
+  actors::activation activation{0};
+  std::shared_ptr<const storage::run_record> record{};
+  std::string function{};
+  std::optional<event> trigger{};  // set for a run that has recorded nothing yet; else the actor reads event and steps
+};
+
+struct start_steps {
+  std::vector<std::shared_ptr<step_job>> jobs{};
+};
+
+struct resume_run {
+  run_id run{};
+  actors::activation activation{0};
+  std::vector<step_info> rows{};
+  std::vector<std::string> retries{};  // steps whose next attempt is due
+};
+
+enum class order_kind : std::uint8_t {
+  cancel,  // a cancel is recorded: finish the steps in flight, then report `cancelled`
+  end,     // the run has ended: go
+  park,    // rest: go and say parked
+  leave,   // the process stops: finish the steps in flight, then report `left`
+};
+
+struct order_run {
+  run_id run{};
+  actors::activation activation{0};
+  order_kind order{order_kind::end};
+};
+
+struct run_ended {
+  run_info info{};
+};
+
+struct diagnostic {
+  std::string text{};
+  run_id run{};
+};
+
+struct reply {
+  std::function<void()> deliver{};
+};
+
+using output = std::variant<activate, start_steps, resume_run, order_run, run_ended, diagnostic, reply>;
+using outputs = std::vector<output>;
+
+}  // namespace caesura::actors

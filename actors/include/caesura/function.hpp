@@ -1,0 +1,160 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <caesura/context.hpp>
+#include <caesura/document.hpp>
+#include <caesura/event.hpp>
+#include <caesura/retry.hpp>
+#include <caesura/task.hpp>
+
+namespace caesura {
+
+namespace detail {
+
+// One started body: a coroutine and what it returned.
+class body_instance {
+ public:
+  virtual ~body_instance() = default;
+  [[nodiscard]] virtual std::coroutine_handle<> handle() const noexcept = 0;
+  // Once the coroutine is done: its result as a document; throws what the body threw.
+  [[nodiscard]] virtual document take() = 0;
+};
+
+template <class T>
+class body_instance_of final : public body_instance {
+ public:
+  explicit body_instance_of(task<T> coroutine) noexcept : coroutine_{std::move(coroutine)} {}
+  std::coroutine_handle<> handle() const noexcept override { return coroutine_.handle(); }
+  document take() override {
+    if constexpr (std::is_void_v<T>) {
+      coroutine_.take();
+      return {};
+    } else {
+      return document(coroutine_.take());
+    }
+  }
+
+ private:
+  task<T> coroutine_;
+};
+
+template <class T>
+inline constexpr bool is_task = false;
+template <class T>
+inline constexpr bool is_task<task<T>> = true;
+
+template <class F>
+struct signature : signature<decltype(&F::operator())> {};
+template <class R, class... A>
+struct signature<R (*)(A...)> {
+  using result = R;
+  static constexpr std::size_t arity = sizeof...(A);
+  template <std::size_t I>
+  using argument = std::tuple_element_t<I, std::tuple<A...>>;
+};
+template <class C, class R, class... A>
+struct signature<R (C::*)(A...) const> : signature<R (*)(A...)> {};
+template <class C, class R, class... A>
+struct signature<R (C::*)(A...)> : signature<R (*)(A...)> {};
+template <class C, class R, class... A>
+struct signature<R (C::*)(A...) const noexcept> : signature<R (*)(A...)> {};
+template <class R, class... A>
+struct signature<R (*)(A...) noexcept> : signature<R (*)(A...)> {};
+
+// The event, or its data as the type that a body asks for.
+template <class T>
+T payload_of(const event& trigger) {
+  if constexpr (std::same_as<T, event>) {
+    return trigger;
+  } else {
+    return trigger.data.get<T>();
+  }
+}
+
+}  // namespace detail
+
+// A function's code: a callable `task<R>(context)` or `task<R>(context, Payload)`, both parameters by value. Payload is what the
+// triggering event's data converts to, or caesura::event. The callable is kept as long as any of its coroutines; it is called from
+// several threads at once, so what it captures by reference must allow that.
+class function_body {
+ public:
+  function_body() = default;
+  template <class F>
+    requires(!std::same_as<std::remove_cvref_t<F>, function_body>)
+  function_body(F&& fn) : model_{std::make_shared<model_of<std::decay_t<F>>>(std::forward<F>(fn))} {}
+
+  [[nodiscard]] explicit operator bool() const noexcept { return model_ != nullptr; }
+
+  // Makes a coroutine that has not begun. Throws error{result_type} when the event's data does not convert to the payload.
+  [[nodiscard]] std::unique_ptr<detail::body_instance> start(context step, const event& trigger) const {
+    return model_->start(step, trigger);
+  }
+
+ private:
+  class model {
+   public:
+    virtual ~model() = default;
+    virtual std::unique_ptr<detail::body_instance> start(context step, const event& trigger) = 0;
+  };
+
+  template <class F>
+  class model_of final : public model {
+   public:
+    using call = detail::signature<F>;
+    static_assert(call::arity == 1 || call::arity == 2, "a body takes (caesura::context) or (caesura::context, Payload)");
+    static_assert(detail::is_task<typename call::result>, "a body is a coroutine that returns caesura::task<…>");
+    static_assert(std::same_as<typename call::template argument<0>, context>, "a body takes caesura::context first, by value");
+
+    template <class G>
+    explicit model_of(G&& fn) : fn_{std::forward<G>(fn)} {}
+
+    std::unique_ptr<detail::body_instance> start(context step, const event& trigger) override {
+      using instance = detail::body_instance_of<typename call::result::value_type>;
+      if constexpr (call::arity == 1) {
+        return std::make_unique<instance>(fn_(step));
+      } else {
+        using payload = typename call::template argument<1>;
+        static_assert(!std::is_reference_v<payload>, "a body takes its payload by value: it lives longer than the call");
+        return std::make_unique<instance>(fn_(step, detail::payload_of<payload>(trigger)));
+      }
+    }
+
+   private:
+    F fn_;
+  };
+
+  std::shared_ptr<model> model_;  // owners: the copies of the function
+};
+
+// Starts a run for each event of this name for which `when` (over `event`) is true. The name may end in "*", which matches any rest
+// but never "inngest/…"; "inngest/function.cancelled" and the like can be named in full.
+struct trigger {
+  std::string event{};
+  std::string when{};
+};
+
+// Cancels a run on an event of exactly this name that comes after the run's creation and for which `when` is true: over `event`
+// (what started the run) and `async` (the incoming event). Without `when` every such event cancels every run of the function.
+struct cancel_rule {
+  std::string event{};
+  std::string when{};
+  std::optional<duration> timeout{};  // how long after the run's creation the rule applies; nullopt: always
+};
+
+// A durable function. Give all functions to the runtime's constructor. `id` is its identity in the store: keep it when the code
+// changes. Runs keep the cancel rules that they were created with.
+struct function {
+  std::string id{};                      // 1 to 128 bytes of UTF-8
+  std::vector<trigger> triggers{};       // 1 to 10; an event that matches several starts one run
+  std::vector<cancel_rule> cancel_on{};  // at most 20; any of them cancels
+  retry_policy retries{};                // of its steps
+  function_body body{};
+};
+
+}  // namespace caesura

@@ -1,0 +1,382 @@
+#include "actors/router.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "actors/transitions/transitions.hpp"
+
+namespace caesura::actors {
+
+namespace {
+
+constexpr duration retry_pause = std::chrono::milliseconds{500};
+
+template <class... F>
+struct overloaded : F... {
+  using F::operator()...;
+};
+template <class... F>
+overloaded(F...) -> overloaded<F...>;
+
+// Codes that a transition throws before it has written anything: the command is refused, the batch goes on.
+bool is_refusal(errc code) {
+  switch (code) {
+    case errc::duplicate_id:
+    case errc::invalid_event:
+    case errc::invalid_argument:
+    case errc::unknown_run:
+      return true;
+    case errc::invalid_function:
+    case errc::invalid_expression:
+    case errc::run_not_completed:
+    case errc::result_type:
+    case errc::overloaded:
+    case errc::stopped:
+    case errc::storage_full:
+    case errc::storage_failed:
+    case errc::outcome_unknown:
+    case errc::store_corrupt:
+    case errc::store_newer:
+    case errc::store_locked:
+    case errc::step_inside_step:
+    case errc::wrong_thread:
+      return false;
+  }
+  return false;
+}
+
+bool is_passing(errc code) {
+  return code == errc::storage_full || code == errc::storage_failed || code == errc::outcome_unknown;
+}
+
+error as_error(std::exception_ptr thrown) {
+  try {
+    std::rethrow_exception(std::move(thrown));
+  } catch (const error& e) {
+    return e;
+  } catch (const std::exception& e) {
+    return error{errc::storage_failed, std::string{"the command could not be recorded: "} + e.what()};
+  } catch (...) {
+    return error{errc::storage_failed, "the command could not be recorded"};
+  }
+}
+
+std::uint64_t mix(std::uint64_t& state) {  // splitmix64
+  std::uint64_t z = (state += 0x9E3779B97F4A7C15ULL);
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+  return z ^ (z >> 31);
+}
+
+}  // namespace
+
+router::router(storage::store& store, std::unique_ptr<router_state> state, const clock& clock, std::uint64_t seed, ports ports)
+    : store_{store}, state_{std::move(state)}, clock_{clock}, ports_{std::move(ports)}, entropy_{seed} {
+  state_->undo.clear();
+}
+
+router::~router() = default;
+
+void router::take(command_ptr command) {
+  if (take_volatile(*command)) return;
+  try {
+    open_batch();
+    batch_.push_back(command);
+    apply_one(*command);
+  } catch (...) {
+    auto batch = std::exchange(batch_, {});
+    take_back();
+    if (batch.empty()) batch.push_back(std::move(command));  // the transaction could not even begin
+    retry_alone(std::move(batch));
+    return;
+  }
+  if (is_batch_full()) flush();
+}
+
+// Commands that touch no durable state.
+bool router::take_volatile(const command& command) {
+  if (const auto* request = std::get_if<watch_run>(&command.body)) {
+    watch(*request);
+    return true;
+  }
+  if (const auto* request = std::get_if<unwatch_run>(&command.body)) {
+    if (const auto found = watchers_.find(request->token); found != watchers_.end()) {
+      auto& tokens = watchers_of_[found->second.run];
+      std::erase(tokens, request->token);
+      if (tokens.empty()) watchers_of_.erase(found->second.run);
+      watchers_.erase(found);
+    }
+    return true;
+  }
+  if (const auto* request = std::get_if<stop_runs>(&command.body)) stop_reply_ = request->reply;
+  if (std::holds_alternative<route_outbox>(command.body)) has_outbox_turn_ = false;
+  if (std::holds_alternative<sweep_slice>(command.body)) has_sweep_turn_ = false;
+  if (std::holds_alternative<fire_timers>(command.body)) {
+    has_timer_turn_ = false;
+    retry_postponed();
+    if (timers_blocked_until_ && clock_.now() < *timers_blocked_until_) {
+      set_alarm();
+      return true;
+    }
+    timers_blocked_until_.reset();
+  }
+  return false;
+}
+
+// Registered first and looked up after the commit, so that an end in between is not missed.
+void router::watch(const watch_run& request) {
+  flush();
+  std::optional<storage::run_record> run;
+  try {
+    run = store_.begin_read()->find_run(request.run);
+  } catch (const error& e) {
+    request.reply(e);
+    return;
+  }
+  if (!run) {
+    request.reply(error{errc::unknown_run, "no run " + to_string(request.run) + " is stored"});
+  } else if (is_ended(run->status)) {
+    request.reply(info_of(*run, state_->definition_of(*run).record.function));
+  } else {
+    watchers_.emplace(request.token, watcher{request.run, request.reply});
+    watchers_of_[request.run].push_back(request.token);
+  }
+}
+
+void router::open_batch() {
+  if (tx_) return;
+  tx_ = store_.begin_write();
+  opened_at_ = std::chrono::steady_clock::now();
+  ports_.request_flush();
+}
+
+void router::apply_one(const command& command) {
+  turn now{.state = *state_, .tx = *tx_, .out = out_, .now = clock_.now(), .entropy = mix(entropy_)};
+  try {
+    std::visit(overloaded{[](const watch_run&) {}, [](const unwatch_run&) {}, [&](const auto& body) { apply(now, body); }}, command.body);
+    dispatch_queue(now);
+  } catch (const error& e) {
+    if (!is_refusal(e.code())) throw;
+    add_refusal(command, e);
+  }
+}
+
+void router::add_refusal(const command& command, const error& why) {
+  std::visit(overloaded{[&](const accept_events& c) {
+                          if (c.reply) out_.emplace_back(reply{[answer = c.reply, why] { answer(why); }});
+                        },
+                        [&](const cancel_run& c) {
+                          if (c.reply) out_.emplace_back(reply{[answer = c.reply, why] { answer(why); }});
+                        },
+                        [](const auto&) {}},
+             command.body);
+}
+
+bool router::is_batch_full() const {
+  const auto& limits = state_->limits;
+  return tx_ && (batch_.size() >= limits.commands_per_batch || tx_->written_bytes() >= limits.bytes_per_batch ||
+                 std::chrono::steady_clock::now() - opened_at_ >= limits.time_per_batch);
+}
+
+void router::flush() {
+  if (!tx_) return;
+  try {
+    commit();
+  } catch (...) {
+    auto batch = std::exchange(batch_, {});
+    const error why = as_error(std::current_exception());
+    take_back();
+    if (why.code() == errc::outcome_unknown) {
+      for (const auto& command : batch) could_not(command, why);
+      set_alarm();
+    } else {
+      retry_alone(std::move(batch));
+    }
+    return;
+  }
+  release();
+}
+
+void router::commit() {
+  const auto& last = state_->ids.last();
+  tx_->put_meta("last_id", {reinterpret_cast<const char*>(last.bytes.data()), last.bytes.size()});
+  tx_->commit();
+  tx_.reset();
+}
+
+void router::take_back() {
+  tx_.reset();
+  out_.clear();
+  state_->undo.roll_back();
+}
+
+// A batch that failed is tried command by command, so that one that cannot be recorded is refused alone.
+void router::retry_alone(std::vector<command_ptr> batch) {
+  for (const auto& command : batch) run_alone(command);
+}
+
+void router::run_alone(const command_ptr& command) {
+  try {
+    tx_ = store_.begin_write();
+    batch_.push_back(command);
+    apply_one(*command);
+    commit();
+  } catch (...) {
+    const error why = as_error(std::current_exception());
+    batch_.clear();
+    take_back();
+    could_not(command, why);
+    set_alarm();
+    return;
+  }
+  release();
+}
+
+void router::could_not(const command_ptr& command, const error& why) {
+  const time_point later = clock_.now() + retry_pause;
+  const auto keep = [&] { postponed_.push_back({command, later}); };
+  std::visit(overloaded{[&](const accept_events& c) {
+                          if (c.reply) c.reply(why);
+                        },
+                        [&](const cancel_run& c) {
+                          if (c.reply) c.reply(why);
+                        },
+                        // What a run reports is never refused: results stay here until they are recorded.
+                        [&](const advance_run& c) {
+                          if (is_passing(why.code())) {
+                            keep();
+                          } else {
+                            ports_.to_self(quarantine_run{.run = c.run, .why = std::string{"its report could not be recorded: "} + why.what()});
+                          }
+                        },
+                        [&](const fire_timers&) { timers_blocked_until_ = later; },
+                        [](const watch_run&) {},
+                        [](const unwatch_run&) {},
+                        [&](const auto&) { keep(); }},
+             command->body);
+  if (ports_.observer.diagnosed) ports_.observer.diagnosed({.text = why.what()});
+}
+
+void router::retry_postponed() {
+  const auto now = clock_.now();
+  std::vector<command_ptr> due;
+  std::erase_if(postponed_, [&](const postponed& entry) {
+    if (entry.retry_at > now) return false;
+    due.push_back(entry.command);
+    return true;
+  });
+  if (due.empty()) return;
+  flush();
+  retry_alone(std::move(due));
+}
+
+// Everything the batch produced leaves, in its order; but first the gates close, so that no step of a cancelled run starts once the
+// cancel is answered.
+void router::release() {
+  const auto batch = std::exchange(batch_, {});
+  state_->undo.clear();
+  auto out = std::exchange(out_, {});
+  for (const auto& value : out) {
+    if (const auto* order = std::get_if<order_run>(&value)) {
+      const auto gate = gates_.find(order->run);
+      if (gate != gates_.end() && gate->second.first == order->activation) gate->second.second->close();
+    }
+  }
+  for (auto& value : out) emit(std::move(value));
+  for (const auto& command : batch) {
+    std::visit(overloaded{[&](const advance_run& c) { forget(c.run); },
+                          [&](const parked_run& c) { forget(c.run); },
+                          [&](const lost_run& c) { forget(c.run); },
+                          [](const auto&) {}},
+               command->body);
+  }
+  after_commit();
+}
+
+// Lets go of the gate and actor of a run that is live no more.
+void router::forget(const run_id& run) {
+  if (state_->live.contains(run)) return;
+  const auto gate = gates_.find(run);
+  if (gate == gates_.end()) return;
+  ports_.forget(run, gate->second.first);
+  gates_.erase(gate);
+}
+
+void router::emit(output&& value) {
+  std::visit(overloaded{[&](activate& order) {
+                          auto gate = std::make_shared<start_gate>();
+                          gates_[order.run] = {order.activation, gate};
+                          ports_.spawn(std::move(order), std::move(gate));
+                        },
+                        [&](start_steps& steps) {
+                          for (auto& job : steps.jobs) ports_.start(std::move(job));
+                        },
+                        [&](resume_run& message) {
+                          const auto run = message.run;
+                          ports_.resume(run, std::move(message));
+                        },
+                        [&](order_run& message) {
+                          const auto run = message.run;
+                          ports_.order(run, message);
+                          if (message.order == order_kind::end) forget(run);
+                        },
+                        [&](run_ended& ended) {
+                          if (ports_.observer.run_ended) ports_.observer.run_ended(ended.info);
+                          const auto tokens = watchers_of_.extract(ended.info.id);
+                          if (tokens.empty()) return;
+                          for (const auto token : tokens.mapped()) {
+                            const auto found = watchers_.find(token);
+                            if (found == watchers_.end()) continue;
+                            found->second.reply(ended.info);
+                            watchers_.erase(found);
+                          }
+                        },
+                        [&](diagnostic& text) {
+                          if (ports_.observer.diagnosed) ports_.observer.diagnosed(text);
+                        },
+                        [](reply& answer) { answer.deliver(); }},
+             value);
+}
+
+// Work that is bounded a turn goes on behind the commands that wait.
+void router::after_commit() {
+  if (state_->outbox_size > 0 && !has_outbox_turn_) {
+    has_outbox_turn_ = true;
+    ports_.to_self(route_outbox{});
+  }
+  if (!state_->sweeps.empty() && !has_sweep_turn_) {
+    has_sweep_turn_ = true;
+    ports_.to_self(sweep_slice{});
+  }
+  set_alarm();
+  finish_stop();
+}
+
+void router::set_alarm() {
+  std::optional<time_point> next;
+  if (!state_->timers.empty()) next = state_->timers.begin()->first;
+  if (next && timers_blocked_until_) next = std::max(*next, *timers_blocked_until_);
+  for (const auto& entry : postponed_) next = next ? std::min(*next, entry.retry_at) : entry.retry_at;
+  if (next && *next <= clock_.now()) {
+    if (std::exchange(has_timer_turn_, true)) return;
+    ports_.to_self(fire_timers{});
+    return;
+  }
+  ports_.set_alarm(next);
+}
+
+void router::finish_stop() {
+  if (!stop_reply_ || !state_->live.empty() || !postponed_.empty()) return;
+  const auto answer = std::exchange(stop_reply_, std::nullopt);
+  try {
+    const auto tx = store_.begin_write();
+    tx->put_meta("clean", "1");
+    tx->commit();
+  } catch (const error& e) {
+    // Without the mark the next start counts an interruption for each run under way, no more.
+    if (ports_.observer.diagnosed) ports_.observer.diagnosed({.text = e.what()});
+  }
+  (*answer)(std::monostate{});
+}
+
+}  // namespace caesura::actors

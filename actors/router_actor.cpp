@@ -1,0 +1,89 @@
+#include "actors/router_actor.hpp"
+
+#include <unordered_map>
+#include <utility>
+
+#include <caf/actor_system.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/send.hpp>
+#include <caf/stateful_actor.hpp>
+
+#include "actors/router.hpp"
+
+namespace caesura::actors {
+
+namespace {
+
+struct handle_of_run {
+  actors::activation activation;
+  caf::actor actor;
+};
+
+struct router_actor_state {
+  std::unordered_map<run_id, handle_of_run> runs;
+  std::optional<router> core;
+};
+
+using router_actor = caf::stateful_actor<router_actor_state>;
+
+router::ports ports_of(router_actor* self, const std::shared_ptr<router_parts>& parts, const run_actor_parts& shared) {
+  auto* const runs = &self->state.runs;
+  auto* const system = &self->system();
+  return {
+      .to_self = [self](command_body body) { post(caf::actor{self}, std::move(body)); },
+      .request_flush = [self] { caf::anon_send(caf::actor{self}, flush_request{}); },
+      .spawn =
+          [self, runs, system, shared](activate order, std::shared_ptr<start_gate> gate) {
+            const auto run = order.run;
+            const auto activation = order.activation;
+            (*runs)[run] = {activation, spawn_run(*system, shared, caf::actor{self}, std::move(order), std::move(gate))};
+          },
+      .resume =
+          [runs](const run_id& run, resume_run message) {
+            const auto found = runs->find(run);
+            if (found != runs->end() && found->second.activation == message.activation) send_to_run(found->second.actor, std::move(message));
+          },
+      .order =
+          [runs](const run_id& run, order_run message) {
+            const auto found = runs->find(run);
+            if (found != runs->end() && found->second.activation == message.activation) order_run_ahead(found->second.actor, message);
+          },
+      .forget =
+          [runs](const run_id& run, activation life) {
+            const auto found = runs->find(run);
+            if (found != runs->end() && found->second.activation == life) runs->erase(found);
+          },
+      .start = [steps = parts->steps](std::shared_ptr<step_job> job) { steps->submit(std::move(job)); },
+      .set_alarm = parts->set_alarm,
+      .observer = parts->observer,
+  };
+}
+
+caf::behavior router_behavior(router_actor* self, const std::shared_ptr<router_parts>& parts) {
+  auto& state = self->state;
+  const run_actor_parts shared{.store = parts->store,
+                               .functions = parts->state->functions,
+                               .limits = &parts->state->limits,
+                               .steps = parts->steps};
+  auto ports = ports_of(self, parts, shared);
+  state.core.emplace(*parts->store, std::move(parts->state), *parts->clock, parts->seed, std::move(ports));
+  return {
+      [self, took = parts->took_command](const router_envelope& message) {
+        const auto& command = message.open();
+        if (std::holds_alternative<accept_events>(command->body) || std::holds_alternative<cancel_run>(command->body)) took();
+        self->state.core->take(command);
+      },
+      [self](flush_request) { self->state.core->flush(); },
+  };
+}
+
+}  // namespace
+
+caf::actor spawn_router(caf::actor_system& system, router_parts parts) {
+  const bool is_detached = parts.is_detached;
+  auto shared = std::make_shared<router_parts>(std::move(parts));
+  if (is_detached) return system.spawn<caf::detached + caf::hidden>(router_behavior, std::move(shared));
+  return system.spawn<caf::hidden>(router_behavior, std::move(shared));
+}
+
+}  // namespace caesura::actors

@@ -1,0 +1,108 @@
+#include "actors/run_actor.hpp"
+
+#include <optional>
+#include <utility>
+
+#include <caf/actor_system.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/send.hpp>
+#include <caf/stateful_actor.hpp>
+
+namespace caesura::actors {
+
+namespace {
+
+struct run_state {
+  std::optional<run_driver> driver;
+  std::optional<event> trigger;  // of a run that has recorded nothing
+  run_id run;
+  event_id event_of_run;
+  storage::store* store = nullptr;
+};
+
+using run_actor = caf::stateful_actor<run_state>;
+
+struct run_start {
+  run_actor_parts parts;
+  caf::actor router;
+  activate order;
+  std::shared_ptr<start_gate> gate;
+};
+
+run_driver::ports ports_of(run_actor* self, const run_start& start) {
+  return {.to_router = [router = start.router](command_body body) { post(router, std::move(body)); },
+          .start = [steps = start.parts.steps](std::shared_ptr<step_job> job) { steps->submit(std::move(job)); },
+          .bind = [self](step_job& job) {
+            // A strong handle: the actor and its frame stay until the outcome of an executing step is back.
+            job.done = [handle = caf::actor{self}](step_outcome outcome) { send_to_run(handle, std::move(outcome)); };
+          }};
+}
+
+void begin(run_state& state) {
+  if (state.trigger) {
+    state.driver->begin(std::move(*state.trigger), {});
+    return;
+  }
+  std::optional<storage::event_record> trigger;
+  std::vector<step_info> rows;
+  {
+    const auto snapshot = state.store->begin_read();
+    trigger = snapshot->find_event(state.event_of_run);
+    rows = snapshot->steps_of(state.run);
+  }
+  if (!trigger) throw error{errc::store_corrupt, "table events: the event of run " + to_string(state.run) + " is not stored"};
+  state.driver->begin(public_event(*trigger), std::move(rows));
+}
+
+void deliver(run_state& state, run_letter& letter) {
+  if (!letter.message) {
+    begin(state);
+    return;
+  }
+  std::visit([&](auto& message) { state.driver->take(std::move(message)); }, *letter.message);
+}
+
+caf::behavior run_behavior(run_actor* self, const std::shared_ptr<run_start>& start) {
+  auto& state = self->state;
+  state.trigger = std::move(start->order.trigger);
+  state.run = start->order.run;
+  state.event_of_run = start->order.record->event;
+  state.store = start->parts.store;
+  const auto* fn = start->parts.functions->find(start->order.function);
+  state.driver.emplace(std::move(start->order), start->gate, *fn, *start->parts.limits, ports_of(self, *start));
+  return {[self](const run_envelope& message) {
+    auto& state = self->state;
+    try {
+      deliver(state, *message.open());
+    } catch (const std::exception& e) {
+      state.driver->fail(e.what());
+    } catch (...) {
+      state.driver->fail("something that is no std::exception");
+    }
+    if (state.driver->is_done()) self->quit();
+  }};
+}
+
+}  // namespace
+
+void post(const caf::actor& router, command_body body) {
+  caf::anon_send(router, router_envelope{std::make_shared<const command>(command{std::move(body)})});
+}
+
+void send_to_run(const caf::actor& run, run_message message) {
+  caf::anon_send(run, run_envelope{std::make_shared<run_letter>(run_letter{std::move(message)})});
+}
+
+void order_run_ahead(const caf::actor& run, order_run message) {
+  caf::anon_send<caf::message_priority::high>(run, run_envelope{std::make_shared<run_letter>(run_letter{message})});
+}
+
+caf::actor spawn_run(caf::actor_system& system, const run_actor_parts& parts, caf::actor router, activate order,
+                     std::shared_ptr<start_gate> gate) {
+  auto start = std::make_shared<run_start>(run_start{parts, std::move(router), std::move(order), std::move(gate)});
+  auto handle = system.spawn<caf::lazy_init + caf::hidden>(run_behavior, std::move(start));
+  caf::anon_send(handle, run_envelope{std::make_shared<run_letter>()});
+  return handle;
+}
+
+}  // namespace caesura::actors

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "actors/commands.hpp"
+#include "actors/frame.hpp"
+#include "actors/limits.hpp"
+#include "actors/router_state.hpp"
+#include "actors/step_job.hpp"
+
+namespace caesura::actors {
+
+// What a run actor is told.
+using run_message = std::variant<resume_run, order_run, step_outcome>;
+
+// The decisions of a run actor, without the actor: drives one frame through one activation. Starts the first step of an activation
+// itself (everything before it is durable), every later one through the router. Holds the frame until no step is in flight. One thread
+// at a time.
+class run_driver {
+ public:
+  struct ports {
+    std::function<void(command_body)> to_router{};
+    std::function<void(std::shared_ptr<step_job>)> start{};
+    std::function<void(step_job&)> bind{};  // sets job.done, which brings the outcome back to take() and keeps this driver alive
+  };
+
+  run_driver(activate order, std::shared_ptr<start_gate> gate, const registered_function& fn, const limits& limits, ports ports);
+
+  // `trigger` and `rows`: what is recorded of the run.
+  void begin(event trigger, std::vector<step_info> rows);
+  void take(resume_run&& message);
+  void take(const order_run& message);
+  void take(step_outcome&& outcome);
+  // Something threw that should not have: the run is given back to the router as lost, once no step is in flight.
+  void fail(const std::string& why);
+
+  // Nothing more will come from this activation; its frame is gone.
+  [[nodiscard]] bool is_done() const noexcept { return is_done_; }
+
+ private:
+  enum class ending : std::uint8_t { none, cancelled, left, lost };
+
+  [[nodiscard]] std::uint32_t in_flight() const noexcept;
+  [[nodiscard]] advance_run report(next_kind next) const;
+  void go_on(advance_run message);
+  void begin_pending(advance_run message);
+  void start_first();
+  [[nodiscard]] bool starts_first() const;
+  void start(detail::operation& op);
+  std::shared_ptr<step_job> job_for(detail::operation& op);
+  [[nodiscard]] std::variant<storage::step_record, failed_attempt> judge(const detail::operation& op, step_outcome&& outcome);
+  void end(ending how);
+  void send_ending(advance_run message);
+  void finish();
+
+  const activate order_;
+  const std::shared_ptr<start_gate> gate_;
+  const registered_function& fn_;
+  const limits& limits_;
+  const ports ports_;
+
+  std::unique_ptr<frame> frame_;
+  std::unordered_map<std::string, std::uint32_t> failed_attempts_;
+  std::uint32_t handed_ = 0;    // jobs on their way to step threads, or there
+  std::uint32_t returned_ = 0;  // outcomes received
+  ending ending_ = ending::none;
+  std::string lost_because_;
+  bool is_first_ = true;
+  bool is_done_ = false;
+};
+
+// The delay before retry number `failed_attempts`, with a jitter that depends only on run, step and attempt.
+[[nodiscard]] duration retry_delay(const retry_policy& policy, std::uint32_t failed_attempts, const run_id& run, std::string_view step);
+
+}  // namespace caesura::actors

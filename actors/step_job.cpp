@@ -1,0 +1,44 @@
+#include "actors/step_job.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "actors/frame.hpp"
+
+namespace caesura::actors {
+
+namespace {
+
+void run_user_code(step_job& job, step_outcome& outcome, std::size_t result_limit_bytes) {
+  try {
+    const detail::inside_step mark;
+    outcome.result = job.operation->execute(job.attempt);
+  } catch (const non_retriable_error&) {
+    outcome.error = describe_current_exception();
+    outcome.is_final = true;
+  } catch (const retry_after& later) {
+    outcome.error = describe_current_exception();
+    outcome.retry_after = std::clamp<duration>(later.delay(), std::chrono::seconds{1}, std::chrono::hours{24});
+  } catch (...) {
+    outcome.error = describe_current_exception();
+  }
+  if (const auto bytes = outcome.result.bytes().size(); bytes > result_limit_bytes) {
+    outcome.result = {};
+    outcome.error = recorded_error{.name = "caesura::error",
+                                   .message = "the result of step \"" + outcome.step + "\" has " + std::to_string(bytes) +
+                                              " bytes; the limit is " + std::to_string(result_limit_bytes)};
+    outcome.is_final = true;
+  }
+}
+
+}  // namespace
+
+void execute(step_job& job, const clock& clock, std::size_t result_limit_bytes) noexcept {
+  if (!job.gate->try_pass()) return;
+  step_outcome outcome{.step = job.attempt.step, .started_at = clock.now()};
+  run_user_code(job, outcome, result_limit_bytes);
+  outcome.ended_at = clock.now();
+  job.done(std::move(outcome));
+}
+
+}  // namespace caesura::actors

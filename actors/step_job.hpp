@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <caesura/detail/operation.hpp>
+
+#include "actors/clock.hpp"
+#include "actors/start_gate.hpp"
+
+namespace caesura::actors {
+
+// What one attempt of a step came to.
+struct step_outcome {
+  std::string step{};
+  document result{};
+  std::optional<recorded_error> error{};
+  bool is_final{false};                  // error: trying again cannot help
+  std::optional<duration> retry_after{};
+  time_point started_at{};
+  time_point ended_at{};
+};
+
+// One attempt of a step on its way to a step thread. The operation is touched only after the gate was passed: the run's frame stays
+// until then or until the gate is closed.
+struct step_job {
+  std::shared_ptr<start_gate> gate{};  // owners: the run's driver, the router, its jobs
+  detail::operation* operation{nullptr};
+  step_attempt attempt{};
+  std::function<void(step_outcome)> done{};  // called once, on the step thread, if the step was started
+};
+
+// Executes the job's step on this thread, unless its gate is closed. Never throws: whatever the step throws is its outcome.
+void execute(step_job& job, const clock& clock, std::size_t result_limit_bytes) noexcept;
+
+// Where jobs are executed.
+class step_executor {
+ public:
+  virtual ~step_executor() = default;
+  virtual void submit(std::shared_ptr<step_job> job) = 0;
+  // The steps executing now, as "run/step".
+  [[nodiscard]] virtual std::vector<std::string> executing() const = 0;
+};
+
+}  // namespace caesura::actors

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "actors/step_job.hpp"
+
+namespace caesura::actors {
+
+// Plain threads that execute steps, first in first out, so that user code may block. Grows on demand up to `max_threads`; a thread,
+// once there, stays. submit: any thread. Destruction waits for the steps that execute and drops the others.
+class step_threads final : public step_executor {
+ public:
+  step_threads(std::size_t max_threads, const clock& clock, std::size_t result_limit_bytes);
+  ~step_threads() override;
+  step_threads(const step_threads&) = delete;
+  step_threads& operator=(const step_threads&) = delete;
+
+  void submit(std::shared_ptr<step_job> job) override;
+  [[nodiscard]] std::vector<std::string> executing() const override;
+
+ private:
+  void work(std::size_t me);
+
+  const std::size_t max_threads_;
+  const clock& clock_;
+  const std::size_t result_limit_bytes_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable has_work_;
+  std::deque<std::shared_ptr<step_job>> jobs_;
+  std::vector<std::shared_ptr<step_job>> current_;  // by thread
+  std::vector<std::thread> threads_;
+  std::size_t idle_ = 0;
+  bool is_stopping_ = false;
+};
+
+}  // namespace caesura::actors

@@ -1,0 +1,117 @@
+#include <algorithm>
+#include <utility>
+
+#include "actors/transitions/transitions.hpp"
+
+namespace caesura::actors {
+
+namespace {
+
+void take_rows(turn& now, storage::run_record& run, const advance_run& command) {
+  for (const auto& row : command.rows) {
+    append_row(now, run, row);
+    std::erase_if(run.pending, [&](const storage::pending_record& p) { return p.step == row.id; });
+  }
+}
+
+void take_failures(turn& now, storage::run_record& run, const advance_run& command) {
+  for (const auto& failure : command.failures) {
+    std::erase_if(run.pending, [&](const storage::pending_record& p) { return p.step == failure.step; });
+    run.pending.push_back({.kind = step_kind::run,
+                           .step = failure.step,
+                           .failed_attempts = failure.failed_attempts,
+                           .last_error = failure.error,
+                           .started_at = failure.started_at,
+                           .due = now.now + failure.retry_in});
+    run.interruptions = 0;
+  }
+}
+
+// The run keeps its place without an actor: held until something changes, or queued for the next start of the process.
+void rest_without_actor(turn& now, const storage::run_record& before, storage::run_record after) {
+  auto& state = now.state;
+  const auto live = state.live.find(before.id);
+  state.undo.add([&state, run = before.id, entry = live->second] { state.live[run] = entry; });
+  state.live.erase(live);
+  replace_run(now, before, std::move(after));
+}
+
+recorded_error output_too_large(const router_state& state, std::size_t bytes) {
+  return {.name = "caesura::error",
+          .message = "the function's result has " + std::to_string(bytes) + " bytes; the limit is " +
+                     std::to_string(state.limits.step_result_bytes)};
+}
+
+void complete(turn& now, const storage::run_record& before, storage::run_record after, const advance_run& command) {
+  if (const auto bytes = command.output.bytes().size(); bytes > now.state.limits.step_result_bytes) {
+    after.error = output_too_large(now.state, bytes);
+    end_run(now, before, std::move(after), run_status::failed);
+    return;
+  }
+  after.output = command.output;
+  end_run(now, before, std::move(after), run_status::completed);
+}
+
+void go_on(turn& now, const storage::run_record& before, storage::run_record after, const advance_run& command) {
+  switch (command.next) {
+    case next_kind::executing:
+      if (command.in_flight == 0) {
+        rest_run(now, before, std::move(after));
+      } else {
+        replace_run(now, before, std::move(after));
+      }
+      return;
+    case next_kind::operations:
+      begin_operations(now, replace_run(now, before, std::move(after)), command);
+      return;
+    case next_kind::completed:
+      complete(now, before, std::move(after), command);
+      return;
+    case next_kind::failed:
+      after.error = command.error;
+      end_run(now, before, std::move(after), run_status::failed);
+      return;
+    case next_kind::held:
+      after.status = run_status::held;
+      after.held_because = command.held_because;
+      now.say("run " + text_of(before.id) + " is held: " + command.held_because, before.id);
+      rest_without_actor(now, before, std::move(after));
+      return;
+    case next_kind::cancelled:  // only asked for by a recorded cancel, which the caller has honoured
+    case next_kind::left:
+      after.status = run_status::queued;
+      rest_without_actor(now, before, std::move(after));
+      return;
+  }
+}
+
+}  // namespace
+
+void apply(turn& now, const advance_run& command) {
+  const auto live = now.state.live.find(command.run);
+  if (live == now.state.live.end() || live->second.activation != command.activation || live->second.is_parking) return;
+  const auto run = settle_sweeps(now, live->second.record);
+  if (run == nullptr) return;
+
+  auto after = *run;
+  take_rows(now, after, command);
+  take_failures(now, after, command);
+  if (command.in_flight == 0) {
+    // The cancel rule: results are recorded, and nothing comes after them, not even completion.
+    if (after.cancelled_by) {
+      end_run(now, *run, std::move(after), run_status::cancelled);
+      return;
+    }
+    if (auto limit = over_limit(now.state, after, 0, 0)) {
+      after.error = std::move(limit);
+      end_run(now, *run, std::move(after), run_status::failed);
+      return;
+    }
+  } else if (after.cancelled_by) {
+    replace_run(now, *run, std::move(after));
+    return;
+  }
+  go_on(now, *run, std::move(after), command);
+}
+
+}  // namespace caesura::actors

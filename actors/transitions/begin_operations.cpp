@@ -1,0 +1,223 @@
+#include <algorithm>
+#include <utility>
+
+#include "actors/transitions/transitions.hpp"
+
+namespace caesura::actors {
+
+namespace {
+
+constexpr duration longest_wait = days{366};
+
+// What one suspension makes of a run: its pending operations and those that are finished at once.
+class beginning {
+ public:
+  beginning(turn& now, const run_ptr& run) : now_{now}, before_{run}, after_{*run} { after_.pending.clear(); }
+
+  void begin(const operation_request& request) {
+    switch (request.kind) {
+      case step_kind::run: keep_retry(request); return;
+      case step_kind::sleep: begin_sleep(request); return;
+      case step_kind::wait_for_event: begin_wait(request); return;
+      case step_kind::send_event: sends_.push_back(&request); return;
+    }
+  }
+
+  // Stores what was begun, then sends: an event may hit this very run. Null when the run ended over it.
+  run_ptr store() {
+    auto run = replace_run(now_, *before_, std::move(after_));
+    for (const auto* request : sends_) {
+      const auto row = send(*request);
+      run = find_live(now_, before_->id);
+      if (run == nullptr) return nullptr;
+      auto after = *run;
+      append_row(now_, after, row);
+      rows_.push_back(row);
+      run = replace_run(now_, *run, std::move(after));
+    }
+    return run;
+  }
+
+  [[nodiscard]] std::vector<step_info> take_rows() { return std::move(rows_); }
+
+ private:
+  // The same operation, begun by an earlier activation: it keeps its due time and its place in the order.
+  const storage::pending_record* earlier(const operation_request& request) const {
+    const auto found = std::ranges::find_if(before_->pending, [&](const storage::pending_record& p) {
+      return p.kind == request.kind && p.step == request.step && p.event == request.event && p.when == request.when;
+    });
+    return found == before_->pending.end() ? nullptr : &*found;
+  }
+
+  void keep_retry(const operation_request& request) {
+    if (const auto* before = earlier(request)) after_.pending.push_back(*before);
+  }
+
+  void begin_sleep(const operation_request& request) {
+    if (const auto* before = earlier(request)) {
+      after_.pending.push_back(*before);
+      return;
+    }
+    const time_point due = request.until ? *request.until : now_.now + request.delay.value_or(duration{0});
+    if (due - now_.now > longest_wait) {
+      fail(request, "the end of the sleep, " + to_string(due) + ", is more than 366 days away");
+    } else if (due <= now_.now) {
+      finish({.id = request.step, .kind = step_kind::sleep, .started_at = now_.now, .ended_at = now_.now});
+    } else {
+      after_.pending.push_back({.kind = step_kind::sleep, .step = request.step, .started_at = now_.now, .due = due});
+    }
+  }
+
+  void begin_wait(const operation_request& request) {
+    if (const auto* before = earlier(request)) {
+      after_.pending.push_back(*before);
+      return;
+    }
+    const duration timeout = request.delay.value_or(longest_wait);
+    if (timeout <= duration{0}) {
+      finish({.id = request.step, .kind = step_kind::wait_for_event, .started_at = now_.now, .ended_at = now_.now});
+      return;
+    }
+    try {
+      register_wait(request, timeout);
+    } catch (const error& e) {
+      if (e.code() != errc::invalid_expression) throw;
+      fail(request, e.what());
+    }
+  }
+
+  void register_wait(const operation_request& request, duration timeout) {
+    const auto waits = static_cast<std::size_t>(
+        std::ranges::count(after_.pending, step_kind::wait_for_event, &storage::pending_record::kind));
+    if (waits >= now_.state.limits.waits_at_once) {
+      fail(request, "the run waits for " + std::to_string(waits) + " events at once; that is the limit");
+      return;
+    }
+    const auto& rule = now_.state.wait_rule(request.when);
+    const auto trigger = now_.tx.find_event(before_->event);
+    if (!trigger) throw error{errc::store_corrupt, "table events: the event of run " + to_string(before_->id) + " is not stored"};
+    const scope_of scope{*trigger};
+    if (request.look_back && take_earlier_event(request, rule, scope)) return;
+    after_.pending.push_back({.kind = step_kind::wait_for_event,
+                              .step = request.step,
+                              .started_at = now_.now,
+                              .due = now_.now + timeout,
+                              .event = request.event,
+                              .when = request.when,
+                              .key = key_of(rule, *scope),
+                              .since = now_.next_id<position>(),
+                              .slot = static_cast<std::uint8_t>(waits)});
+  }
+
+  // Looks for an event after the last one consumed or the run's creation. True when the wait is finished by it, or fails.
+  bool take_earlier_event(const operation_request& request, const expression::compiled& rule, const scope_of& trigger) {
+    auto from = id_cast<event_id>(before_->id);  // ids share one order: this is right after the triggering event
+    if (const auto used = std::ranges::find(before_->consumed, request.event, &storage::consumed_record::event);
+        used != before_->consumed.end()) {
+      from = used->last;
+    }
+    std::size_t looked_at = 0;
+    const std::size_t limit = now_.state.limits.look_back_events;
+    std::optional<storage::event_record> found;
+    now_.tx.each_event_named(request.event, from, [&](const storage::event_record& record) {
+      if (record.id <= from) return true;
+      if (++looked_at > limit) return false;
+      const scope_of incoming{record};
+      const auto verdict = rule.is_always_true() ? expression::verdict{.matches = true} : rule.matches(*trigger, &*incoming);
+      if (verdict.matches) found = record;
+      return !found;
+    });
+    if (found) {
+      consume(after_, *found);
+      finish({.id = request.step,
+              .kind = step_kind::wait_for_event,
+              .result = wait_result(*found),
+              .started_at = now_.now,
+              .ended_at = now_.now});
+      return true;
+    }
+    if (looked_at <= limit) return false;
+    fail(request, "look_back would read more than " + std::to_string(limit) + " events named \"" + request.event + "\"");
+    return true;
+  }
+
+  storage::step_record send(const operation_request& request) {
+    storage::step_record row{.id = request.step, .kind = step_kind::send_event, .started_at = now_.now, .ended_at = now_.now};
+    if (auto fault = fault_of(*request.to_send, now_.state.limits)) {
+      row.error = recorded_error{.name = "caesura::error", .message = std::move(*fault)};
+      return row;
+    }
+    try {
+      row.result = document(to_string(accept_event(now_, *request.to_send, 0).id));
+    } catch (const error& e) {
+      if (e.code() != errc::duplicate_id) throw;
+      row.error = recorded_error{.name = "caesura::error", .message = e.what()};
+    }
+    return row;
+  }
+
+  void finish(const storage::step_record& row) {
+    append_row(now_, after_, row);
+    rows_.push_back(row);
+  }
+
+  void fail(const operation_request& request, std::string why) {
+    finish({.id = request.step,
+            .kind = request.kind,
+            .error = recorded_error{.name = "caesura::error", .message = std::move(why)},
+            .started_at = now_.now,
+            .ended_at = now_.now});
+  }
+
+  turn& now_;
+  run_ptr before_;
+  storage::run_record after_;
+  std::vector<const operation_request*> sends_;
+  std::vector<step_info> rows_;
+};
+
+// The process is stopping: no step starts. The run is queued for the next start.
+void leave_for_next_start(turn& now, const run_ptr& run) {
+  auto& state = now.state;
+  const auto live = state.live.find(run->id);
+  now.out.emplace_back(order_run{.run = run->id, .activation = live->second.activation, .order = order_kind::end});
+  state.undo.add([&state, entry = live->second] { state.live[entry.record->id] = entry; });
+  state.live.erase(live);
+  auto after = *run;
+  after.status = run_status::queued;
+  replace_run(now, *run, std::move(after));
+}
+
+}  // namespace
+
+void begin_operations(turn& now, run_ptr run, const advance_run& command) {
+  beginning begun{now, run};
+  for (const auto& request : command.operations) begun.begin(request);
+  run = begun.store();
+  if (run == nullptr) return;
+  auto after = *run;
+  if (after.cancelled_by) {  // by an event that it sent itself
+    end_run(now, *run, std::move(after), run_status::cancelled);
+    return;
+  }
+  if (auto limit = over_limit(now.state, after, 0, 0)) {
+    after.error = std::move(limit);
+    end_run(now, *run, std::move(after), run_status::failed);
+    return;
+  }
+  auto rows = begun.take_rows();
+  const auto activation = command.activation;
+  const bool is_all_finished = command.jobs.empty() && after.pending.empty();
+  if ((!command.jobs.empty() || is_all_finished) && now.state.is_stopping) {
+    leave_for_next_start(now, run);
+    return;
+  }
+  if (!rows.empty()) now.out.emplace_back(resume_run{.run = run->id, .activation = activation, .rows = std::move(rows)});
+  if (!command.jobs.empty()) {
+    now.out.emplace_back(start_steps{command.jobs});
+  } else if (!is_all_finished) {
+    rest_run(now, *run, std::move(after));
+  }
+}
+
+}  // namespace caesura::actors

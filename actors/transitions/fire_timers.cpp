@@ -1,0 +1,54 @@
+#include <utility>
+
+#include "actors/transitions/transitions.hpp"
+
+namespace caesura::actors {
+
+namespace {
+
+storage::step_record elapsed(turn& now, const storage::pending_record& pending) {
+  return {.id = pending.step, .kind = pending.kind, .started_at = pending.started_at, .ended_at = now.now};
+}
+
+// Sleeps end, waits time out, failed steps may be tried again.
+void fire(turn& now, const run_ptr& run) {
+  if (run->status == run_status::scheduled) {
+    start_or_queue(now, *run, *run);
+    return;
+  }
+  auto after = *run;
+  std::vector<step_info> rows;
+  std::vector<std::string> retries;
+  std::erase_if(after.pending, [&](storage::pending_record& p) {
+    if (!p.due || *p.due > now.now) return false;
+    if (p.kind == step_kind::run) {
+      p.due.reset();
+      retries.push_back(p.step);
+      return false;
+    }
+    const auto row = elapsed(now, p);
+    append_row(now, after, row);
+    rows.push_back(row);
+    return true;
+  });
+  wake_run(now, *run, std::move(after), std::move(rows), std::move(retries));
+}
+
+}  // namespace
+
+void apply(turn& now, const fire_timers&) {
+  auto& timers = now.state.timers;
+  for (std::size_t left = now.state.limits.timers_per_turn; left > 0 && !timers.empty(); --left) {
+    const auto [due, id] = *timers.begin();
+    if (due > now.now) return;
+    const auto run = settle_sweeps(now, find_live(now, id));
+    if (run != nullptr && wake_time(*run) && *wake_time(*run) <= now.now) fire(now, run);
+    // The record decides; an entry that it does not stand behind goes.
+    if (!timers.empty() && *timers.begin() == std::pair{due, id}) {
+      timers.erase(timers.begin());
+      now.state.undo.add([&timers, entry = std::pair{due, id}] { timers.insert(entry); });
+    }
+  }
+}
+
+}  // namespace caesura::actors

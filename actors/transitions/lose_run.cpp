@@ -1,0 +1,40 @@
+#include <utility>
+
+#include "actors/transitions/transitions.hpp"
+
+namespace caesura::actors {
+
+void interrupt_run(turn& now, const run_ptr& run) {
+  auto after = *run;
+  if (after.cancelled_by) {
+    end_run(now, *run, std::move(after), run_status::cancelled);
+    return;
+  }
+  // Past the limit the interrupted step is recorded as failed, which resets the count. That not even this can be recorded means that
+  // the body itself takes the process down.
+  const int hopeless = now.state.limits.interruptions + 3;
+  if (++after.interruptions > hopeless) {
+    after.error = recorded_error{.name = step_interrupted, .message = "the process ended " + std::to_string(after.interruptions) +
+                                                                          " times while this run executed"};
+    end_run(now, *run, std::move(after), run_status::failed);
+    return;
+  }
+  start_or_queue(now, *run, std::move(after));
+}
+
+void apply(turn& now, const lost_run& command) {
+  auto& state = now.state;
+  const auto live = state.live.find(command.run);
+  if (live == state.live.end() || live->second.activation != command.activation) return;
+  const auto entry = live->second;
+  now.say("the actor of run " + text_of(command.run) + " ended unexpectedly: " + command.reason, command.run);
+  state.undo.add([&state, entry] { state.live[entry.record->id] = entry; });
+  state.live.erase(live);
+  if (entry.record->status == run_status::running) {
+    interrupt_run(now, entry.record);
+  } else if (entry.record->status == run_status::queued) {
+    state.queue.push(command.run, true, state.undo);
+  }
+}
+
+}  // namespace caesura::actors

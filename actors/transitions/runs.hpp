@@ -1,0 +1,55 @@
+#pragma once
+
+// What all transitions do to a run. replace_run is the one place where a run's record changes, and with it everything in memory that is
+// derived from the record: listeners, timer, queue. Nothing else touches these, so they cannot disagree.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "actors/router_state.hpp"
+
+namespace caesura::actors {
+
+using run_ptr = std::shared_ptr<const storage::run_record>;
+
+// The run's record as the open transaction has it; null when no such live run is stored, or when its record is
+// damaged: that run is left alone, the observer is told, and nobody else is harmed.
+[[nodiscard]] run_ptr find_live(turn& now, const run_id& run);
+
+// Stores `after` in place of `before` and adjusts index, timer and queue. Returns what was stored.
+run_ptr replace_run(turn& now, const storage::run_record& before, storage::run_record after);
+
+// Adds what is derived from a stored run to the router's memory. For recovery.
+void index_run(router_state& state, const storage::run_record& run);
+
+// Creates a run of `fn` for an event, born before its event is stored; its id comes after the event's in the order.
+run_id create_run(turn& now, const registered_function& fn, const storage::event_record& trigger);
+
+// A run that may go on: gets an actor now if there is room, else waits in the queue. `after` is the record with everything but status.
+void start_or_queue(turn& now, const storage::run_record& before, storage::run_record after);
+
+// A run at rest whose rest is over: its actor, if it still has one, is told `rows` and `retries`; else as start_or_queue.
+void wake_run(turn& now, const storage::run_record& before, storage::run_record after, std::vector<step_info> rows,
+              std::vector<std::string> retries);
+
+// Ends a run: terminal status, the decision on its system events, the end of its listeners and timer, and its slot.
+void end_run(turn& now, const storage::run_record& before, storage::run_record after, run_status status);
+
+// Cancels a run that has not ended: at once when at rest, else recorded for the actor to honour after its step.
+cancel_outcome request_cancel(turn& now, const storage::run_record& run, cancellation request);
+
+// Gives free slots to queued runs. Called once after each command.
+void dispatch_queue(turn& now);
+
+// Records a step's row and counts it. Throws nothing on limits: the caller checks `over_limit` first.
+void append_row(turn& now, storage::run_record& run, const storage::step_record& row);
+
+// Why the run cannot record `more` rows of `bytes`; nullopt when it can.
+[[nodiscard]] std::optional<recorded_error> over_limit(const router_state& state, const storage::run_record& run, std::size_t more,
+                                                       std::size_t bytes);
+
+[[nodiscard]] std::string text_of(const run_id& run);
+
+}  // namespace caesura::actors

@@ -1,0 +1,70 @@
+#pragma once
+
+// One verb per file. Each takes its turn, validates before it writes, and appends what must happen after the commit.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actors/commands.hpp"
+#include "actors/router_state.hpp"
+#include "actors/transitions/runs.hpp"
+
+namespace caesura::actors {
+
+// accept_event.cpp
+void apply(turn& now, const accept_events& command);
+// Accepts one event that passed validation: de-duplicates it by (name, client id), cancels and resumes the runs that listen for it,
+// starts the functions it triggers, stores it. Throws error{duplicate_id} before writing anything.
+accepted_event accept_event(turn& now, const event& value, std::uint8_t depth);
+// Routes and stores an event under a new id. `about`: the function that a system event is about, which it never starts.
+accepted_event route_event(turn& now, storage::event_record record, std::string_view about);
+// What is wrong with an event that a client sends; nullopt when nothing is.
+[[nodiscard]] std::optional<std::string> fault_of(const event& value, const limits& limits);
+
+// match_event.cpp
+// Cancels and resumes the runs that the event hits, at once or as a sweep.
+void match_event(turn& now, const storage::event_record& record);
+// Lets one event act on one run; returns the run as it is afterwards (null: ended).
+run_ptr hit_run(turn& now, run_ptr run, const storage::event_record& record);
+// Lets every open sweep act on a run before anything else does; returns the run as it is afterwards (null: ended or none).
+run_ptr settle_sweeps(turn& now, run_ptr run);
+void apply(turn& now, const sweep_slice& command);
+
+// cancel_run.cpp
+void apply(turn& now, const cancel_run& command);
+
+// advance_run.cpp
+void apply(turn& now, const advance_run& command);
+
+// begin_operations.cpp
+// The body has stopped at operations: records waits and timers, finishes what is finished already, starts steps.
+void begin_operations(turn& now, run_ptr run, const advance_run& command);
+
+// rest_run.cpp
+// What a run with nothing executing does until its pending operations are over: rests with or without its actor.
+void rest_run(turn& now, const storage::run_record& before, storage::run_record after);
+void apply(turn& now, const parked_run& command);
+
+// fire_timers.cpp
+void apply(turn& now, const fire_timers& command);
+
+// route_outbox.cpp
+void apply(turn& now, const route_outbox& command);
+
+// lose_run.cpp
+void apply(turn& now, const lost_run& command);
+// A run that was live when its actor or process died: ends it if a cancel is recorded, else counts the interruption and queues it.
+void interrupt_run(turn& now, const run_ptr& run);
+
+// stop_runs.cpp
+void apply(turn& now, const stop_runs& command);
+
+// quarantine_run.cpp
+void apply(turn& now, const quarantine_run& command);
+
+// The result of a wait as it is recorded.
+[[nodiscard]] document wait_result(const storage::event_record& record);
+void consume(storage::run_record& run, const storage::event_record& record);
+
+}  // namespace caesura::actors

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include <caesura/run.hpp>
+
+namespace caesura {
+
+// What a program may want to see of its runtime. The functions are called on a thread of their own, one at a time, over a queue of
+// 10,000 entries; what does not fit is dropped and counted, and the count is told with the next diagnostic. They may take their time,
+// but may not destroy the runtime.
+struct observer {
+  std::function<void(const run_info&)> on_run_ended{};
+  // Sentences about what went wrong without anybody waiting for an answer: an expression that failed, a run that is held, a clock that
+  // jumped. The run is nil when it is about none.
+  std::function<void(const std::string& text, const run_id& run)> on_diagnostic{};
+};
+
+}  // namespace caesura

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include <caesura/observer.hpp>
+#include <caesura/time.hpp>
+
+namespace caf {
+class actor_system;
+}
+
+namespace caesura {
+
+// How a runtime is set up. Sizes in bytes; every limit is DESIGN's default and is named in the error that it causes.
+struct options {
+  std::string directory{};                 // made when missing; one runtime at a time may use it
+  std::size_t step_threads{64};            // steps that execute at once; grown on demand
+  std::size_t scheduler_threads{0};        // run actors between steps; 0: one a core. Not used with `actor_system`
+  std::size_t live_runs{2'000};            // runs that hold a coroutine; more wait in the queue, durable
+  std::size_t waiting_commands{100'000};   // sends and cancels in flight before `overloaded`
+  std::size_t map_size_bytes{std::size_t{1} << 40};  // the most the file may grow to; an address range, not disk or memory
+  caesura::observer observer{};
+  // Borrowed: the runtime's actors live in it, and it outlives the runtime. Null: the runtime has one of its own. Its scheduler should
+  // use the policy "sharing": work stealing walks its queue and starves long ones, which is told as a diagnostic.
+  caf::actor_system* actor_system{nullptr};
+};
+
+}  // namespace caesura

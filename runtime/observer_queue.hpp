@@ -1,0 +1,44 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include <caesura/observer.hpp>
+
+namespace caesura::detail {
+
+// Brings observations to the program's functions on one thread, in order. Bounded: what does not fit is dropped and counted. Without
+// functions to call it has no thread. tell_*: any thread, never blocks for long, never throws.
+class observer_queue {
+ public:
+  // `on_calling_thread`: for tests, no queue and no thread.
+  observer_queue(observer target, bool on_calling_thread);
+  ~observer_queue();
+  observer_queue(const observer_queue&) = delete;
+  observer_queue& operator=(const observer_queue&) = delete;
+
+  void tell_ended(const run_info& run);
+  void tell_diagnostic(const std::string& text, const run_id& run);
+
+  // True on the thread that calls the program's functions.
+  [[nodiscard]] bool is_this_thread() const noexcept { return thread_.get_id() == std::this_thread::get_id(); }
+
+ private:
+  void push(std::function<void()> call);
+  void work();
+
+  const observer target_;
+  const bool on_calling_thread_;
+  std::mutex mutex_;
+  std::condition_variable has_work_;
+  std::deque<std::function<void()>> calls_;
+  std::uint64_t dropped_ = 0;
+  bool is_stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace caesura::detail

@@ -1,0 +1,107 @@
+#include "runtime/recovery.hpp"
+
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "actors/transitions/transitions.hpp"
+
+namespace caesura::detail {
+
+namespace {
+
+using actors::router_state;
+
+position last_id(const storage::snapshot& tx) {
+  position last;
+  if (const auto bytes = tx.find_meta("last_id"); bytes && bytes->size() == last.bytes.size()) {
+    std::memcpy(last.bytes.data(), bytes->data(), last.bytes.size());
+  }
+  return last;
+}
+
+void load_definitions(router_state& state, storage::write_transaction& tx) {
+  for (const auto& fn : state.functions->all()) {
+    tx.intern_definition(fn.stored->record);
+    state.definitions.emplace(fn.stored->hash, fn.stored);
+  }
+  tx.each_definition([&](std::uint64_t hash, const storage::definition_record& record) {
+    if (!state.definitions.contains(hash)) state.definitions.emplace(hash, actors::parse_definition(record, hash));
+    return true;
+  });
+}
+
+void load_event_memory(router_state& state, const storage::snapshot& tx, time_point now) {
+  const time_point horizon = now - state.limits.event_memory;
+  event_id from;
+  auto ms = static_cast<std::uint64_t>(std::max<std::int64_t>(horizon.time_since_epoch().count(), 0));
+  for (int i = 5; i >= 0; --i, ms >>= 8) from.bytes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(ms & 0xFF);
+  tx.each_event(from, [&](const storage::event_record& record) {
+    if (!record.client_id.empty() && record.depth == 0) state.memory.remember(record.name, record.client_id, record.id, nullptr);
+    return true;
+  });
+}
+
+void load_sweeps(router_state& state, const storage::snapshot& tx) {
+  tx.each_sweep([&](const position& place, const storage::sweep_record& record) {
+    auto event = tx.find_event(record.event);
+    if (!event) throw error{errc::store_corrupt, "table sweeps: event " + to_string(record.event) + " is not stored"};
+    state.sweeps.push_back({.place = place, .event = std::make_shared<const storage::event_record>(std::move(*event))});
+    return true;
+  });
+}
+
+// Indexes every run that has not ended; returns those that something must happen to.
+std::vector<run_id> index_runs(router_state& state, const storage::snapshot& tx) {
+  std::vector<run_id> unsettled;
+  tx.each_live_run([&](const storage::run_record& run) {
+    actors::index_run(state, run);
+    if (run.status == run_status::running || run.status == run_status::held) unsettled.push_back(run.id);
+    return true;
+  });
+  return unsettled;
+}
+
+void settle(actors::turn& now, const run_id& id, bool was_clean) {
+  const auto run = actors::find_live(now, id);
+  if (run == nullptr) return;
+  if (run->status == run_status::running && !was_clean) {
+    actors::interrupt_run(now, run);
+  } else if (run->status == run_status::running && run->cancelled_by) {
+    actors::end_run(now, *run, *run, run_status::cancelled);
+  } else {
+    actors::start_or_queue(now, *run, *run);  // held runs get another try with this binary
+  }
+}
+
+}  // namespace
+
+recovered recover(storage::store& store, std::shared_ptr<const actors::function_table> functions, const actors::limits& limits,
+                  time_point now, std::uint64_t entropy) {
+  recovered result{.state = std::make_unique<router_state>()};
+  auto& state = *result.state;
+  state.limits = limits;
+  state.functions = std::move(functions);
+  const auto tx = store.begin_write();
+  state.ids = storage::id_generator{last_id(*tx)};
+  load_definitions(state, *tx);
+  const bool was_clean = tx->find_meta("clean").has_value();
+  if (was_clean) tx->delete_meta("clean");
+  load_event_memory(state, *tx, now);
+  const auto unsettled = index_runs(state, *tx);
+  load_sweeps(state, *tx);
+  constexpr std::size_t all = SIZE_MAX;
+  state.outbox_size = tx->oldest_outbox(all).size();
+
+  actors::turn turn{.state = state, .tx = *tx, .out = result.told, .now = now, .entropy = entropy};
+  state.is_stopping = true;  // nothing gets an actor before the router runs
+  for (const auto& run : unsettled) settle(turn, run, was_clean);
+  state.is_stopping = false;
+  const auto& last = state.ids.last();
+  tx->put_meta("last_id", {reinterpret_cast<const char*>(last.bytes.data()), last.bytes.size()});
+  tx->commit();
+  state.undo.clear();
+  return result;
+}
+
+}  // namespace caesura::detail

@@ -1,0 +1,125 @@
+#include "runtime/registry.hpp"
+
+#include <set>
+#include <string>
+#include <utility>
+
+#include "storage/document_view.hpp"
+
+namespace caesura::detail {
+
+namespace {
+
+// The faults of one function, each with the function's name and the place.
+class inspection {
+ public:
+  inspection(const function& fn, const actors::limits& limits, std::vector<std::string>& faults)
+      : fn_{fn}, limits_{limits}, faults_{faults} {}
+
+  void check() {
+    check_id();
+    check_triggers();
+    check_cancel_rules();
+    if (fn_.retries.retries > limits_.retries) {
+      add("retries is " + std::to_string(fn_.retries.retries) + "; the limit is " + std::to_string(limits_.retries));
+    }
+    for (const auto delay : fn_.retries.delays) {
+      if (delay < duration{0}) add("retries.delays has the negative delay " + to_string(delay));
+    }
+    if (!fn_.body) add("body is missing: give it a coroutine, such as [](caesura::context step) -> caesura::task<> { … }");
+  }
+
+ private:
+  void add(const std::string& fault) {
+    faults_.push_back("function \"" + fn_.id.substr(0, 40) + (fn_.id.size() > 40 ? "…" : "") + "\": " + fault);
+  }
+
+  void check_id() {
+    if (fn_.id.empty()) add("id is empty");
+    if (fn_.id.size() > limits_.function_id_bytes) {
+      add("id has " + std::to_string(fn_.id.size()) + " bytes; the limit is " + std::to_string(limits_.function_id_bytes));
+    }
+    if (!storage::is_utf8(fn_.id)) add("id is not UTF-8");
+  }
+
+  void check_name(const std::string& name, const std::string& where, bool may_be_pattern) {
+    if (name.empty()) add(where + ".event is empty");
+    if (!storage::is_utf8(name)) add(where + ".event is not UTF-8");
+    if (name.size() > limits_.event_name_bytes) {
+      add(where + ".event has " + std::to_string(name.size()) + " bytes; the limit is " + std::to_string(limits_.event_name_bytes));
+    }
+    const auto star = name.find('*');
+    if (star == std::string::npos) return;
+    if (!may_be_pattern) {
+      add(where + ".event is \"" + name + "\": only triggers may end in \"*\"; write one rule for each name");
+    } else if (star + 1 != name.size()) {
+      add(where + ".event is \"" + name + "\": \"*\" may stand at the end only");
+    }
+  }
+
+  void check_when(const std::string& when, expression::roots roots, const std::string& where) {
+    if (when.empty()) return;
+    const auto parsed = expression::compiled::parse(when, roots);
+    if (const auto* fault = std::get_if<expression::fault>(&parsed)) {
+      add(where + ".when: at byte " + std::to_string(fault->position) + " of \"" + when + "\": " + fault->text);
+    }
+  }
+
+  void check_triggers() {
+    if (fn_.triggers.empty()) add("triggers is empty: name the event that starts it");
+    if (fn_.triggers.size() > limits_.triggers_per_function) {
+      add("triggers has " + std::to_string(fn_.triggers.size()) + " entries; the limit is " +
+          std::to_string(limits_.triggers_per_function));
+    }
+    for (std::size_t i = 0; i < fn_.triggers.size(); ++i) {
+      const auto where = "triggers[" + std::to_string(i) + "]";
+      check_name(fn_.triggers[i].event, where, true);
+      check_when(fn_.triggers[i].when, expression::roots::event, where);
+    }
+  }
+
+  void check_cancel_rules() {
+    if (fn_.cancel_on.size() > limits_.cancel_rules_per_function) {
+      add("cancel_on has " + std::to_string(fn_.cancel_on.size()) + " entries; the limit is " +
+          std::to_string(limits_.cancel_rules_per_function));
+    }
+    for (std::size_t i = 0; i < fn_.cancel_on.size(); ++i) {
+      const auto where = "cancel_on[" + std::to_string(i) + "]";
+      check_name(fn_.cancel_on[i].event, where, false);
+      check_when(fn_.cancel_on[i].when, expression::roots::event_and_async, where);
+      if (fn_.cancel_on[i].timeout && *fn_.cancel_on[i].timeout <= duration{0}) {
+        add(where + ".timeout is " + to_string(*fn_.cancel_on[i].timeout) + ": such a rule can never cancel");
+      }
+    }
+  }
+
+  const function& fn_;
+  const actors::limits& limits_;
+  std::vector<std::string>& faults_;
+};
+
+}  // namespace
+
+std::shared_ptr<const actors::function_table> register_functions(std::vector<function> functions, const actors::limits& limits) {
+  std::vector<std::string> faults;
+  std::set<std::string> ids;
+  for (const auto& fn : functions) {
+    inspection{fn, limits, faults}.check();
+    if (!fn.id.empty() && !ids.insert(fn.id).second) faults.push_back("function \"" + fn.id + "\": the id is given twice");
+  }
+  if (!faults.empty()) {
+    std::string text = faults.size() == 1 ? "1 fault in the functions" : std::to_string(faults.size()) + " faults in the functions";
+    for (const auto& fault : faults) text += "\n  " + fault;
+    throw error{errc::invalid_function, text};
+  }
+  auto table = std::make_shared<actors::function_table>();
+  for (auto& fn : functions) {
+    auto record = actors::definition_record_of(fn);
+    const auto hash = storage::definition_hash(record);
+    auto stored = actors::parse_definition(std::move(record), hash);
+    table->add({.code = std::move(fn), .stored = std::move(stored)});
+  }
+  return table;
+}
+
+}  // namespace caesura::detail

@@ -1,0 +1,139 @@
+#include <caesura/runtime.hpp>
+
+#include <algorithm>
+#include <utility>
+
+#include <caesura/actor_access.hpp>
+
+#include "actors/router_state.hpp"
+#include "actors/transitions/transitions.hpp"
+#include "runtime/runtime_state.hpp"
+
+namespace caesura {
+
+namespace {
+
+sent sent_of(actors::accepted_event accepted) {
+  auto id = accepted.client_id.empty() ? to_string(accepted.id) : std::move(accepted.client_id);
+  return {.id = accepted.id, .event = std::move(id), .runs = std::move(accepted.runs), .is_duplicate = accepted.is_duplicate};
+}
+
+// Refuses what can never be accepted, on the caller's thread, before the router sees it.
+void check_events(const std::vector<event>& events, const actors::limits& limits) {
+  if (events.size() > limits.events_per_send) {
+    throw error{errc::invalid_event, "one send has " + std::to_string(events.size()) + " events; the limit is " +
+                                         std::to_string(limits.events_per_send)};
+  }
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    if (auto fault = actors::fault_of(events[i], limits)) {
+      throw error{errc::invalid_event, events.size() == 1 ? *fault : "events[" + std::to_string(i) + "]: " + *fault};
+    }
+    bytes += events[i].name.size() + events[i].id.size() + events[i].data.bytes().size();
+  }
+  if (bytes > limits.send_bytes) {
+    throw error{errc::invalid_event,
+                "one send has " + std::to_string(bytes) + " bytes; the limit is " + std::to_string(limits.send_bytes)};
+  }
+}
+
+bool is_asked_for(const run_filter& filter, run_status status) {
+  return filter.statuses.empty() || std::ranges::find(filter.statuses, status) != filter.statuses.end();
+}
+
+}  // namespace
+
+runtime::runtime(options options, std::vector<function> functions)
+    : state_{std::make_unique<detail::runtime_state>(std::move(options), std::move(functions), nullptr)} {}
+
+runtime::runtime(options options, std::vector<function> functions, detail::environment& environment)
+    : state_{std::make_unique<detail::runtime_state>(std::move(options), std::move(functions), &environment)} {}
+
+runtime::~runtime() = default;
+
+sent runtime::send(const event& value) { return std::move(send(std::vector{value}).front()); }
+
+std::vector<sent> runtime::send(const std::vector<event>& values) {
+  state_->check_caller("runtime.send");
+  check_events(values, state_->limits());
+  if (values.empty()) return {};
+  state_->admit();
+  auto accepted = state_->ask<std::vector<actors::accepted_event>>(
+      [&](auto reply) { return actors::accept_events{.events = values, .reply = std::move(reply)}; });
+  std::vector<sent> result;
+  for (auto& one : accepted.value()) result.push_back(sent_of(std::move(one)));
+  return result;
+}
+
+cancel_outcome runtime::cancel(const run_id& run, const cancel_request& request) {
+  state_->check_caller("runtime.cancel");
+  constexpr std::size_t reason_limit = 4096;
+  if (request.reason.size() > reason_limit) {
+    throw error{errc::invalid_argument, "the reason has " + std::to_string(request.reason.size()) + " bytes; the limit is 4096"};
+  }
+  state_->admit();
+  return state_
+      ->ask<cancel_outcome>(
+          [&](auto reply) { return actors::cancel_run{.run = run, .reason = request.reason, .reply = std::move(reply)}; })
+      .value();
+}
+
+std::optional<run_info> runtime::get(const run_id& run) const {
+  state_->check_caller("runtime.get");
+  const auto snapshot = state_->store().begin_read();
+  const auto found = snapshot->find_run(run);
+  if (!found) return std::nullopt;
+  return actors::info_of(*found, state_->function_of(*snapshot, *found));
+}
+
+std::vector<step_info> runtime::steps(const run_id& run) const {
+  state_->check_caller("runtime.steps");
+  return state_->store().begin_read()->steps_of(run);
+}
+
+run_page runtime::list(const run_filter& filter) const {
+  state_->check_caller("runtime.list");
+  constexpr std::size_t page_limit = 5'000;  // runs looked at in one snapshot
+  if (filter.limit == 0 || filter.limit > page_limit) {
+    throw error{errc::invalid_argument, "list: limit is " + std::to_string(filter.limit) + "; it must be 1 to 5000"};
+  }
+  const auto snapshot = state_->store().begin_read();
+  const auto ids = snapshot->runs_of(filter.function, filter.before.value_or(run_id{}), page_limit);
+  run_page page;
+  for (const auto& id : ids.runs) {
+    if (page.runs.size() == filter.limit) break;
+    page.next = id;
+    const auto run = snapshot->find_run(id);
+    if (run && is_asked_for(filter, run->status)) page.runs.push_back(actors::info_of(*run, state_->function_of(*snapshot, *run)));
+  }
+  const bool is_last = !ids.has_more && (ids.runs.empty() || page.next == ids.runs.back());
+  if (is_last) page.next.reset();
+  return page;
+}
+
+std::optional<run_info> runtime::wait(const run_id& run, duration timeout) {
+  state_->check_caller("runtime.wait");
+  const auto token = state_->next_token();
+  auto ended = state_->ask<run_info>(
+      [&](auto reply) { return actors::watch_run{.run = run, .token = token, .reply = std::move(reply)}; }, timeout);
+  if (!ended) state_->post(actors::unwatch_run{.token = token});
+  return ended;
+}
+
+document runtime::completed_output(const run_id& run) const {
+  const auto info = get(run);
+  if (!info) throw error{errc::unknown_run, "no run " + to_string(run) + " is stored"};
+  if (info->status != run_status::completed) {
+    throw error{errc::run_not_completed, "run " + to_string(run) + " has no result: it is " + std::string{to_string(info->status)}};
+  }
+  return info->output;
+}
+
+std::vector<std::string> runtime::stop(duration deadline) {
+  state_->check_caller("runtime.stop");
+  return state_->stop(deadline);
+}
+
+router_handle router_of(runtime& runtime) { return runtime.internals().gateway(); }
+
+}  // namespace caesura

@@ -1,0 +1,194 @@
+#include "runtime/runtime_state.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <random>
+#include <thread>
+#include <utility>
+
+#include <caf/atom.hpp>
+#include <caf/defaults.hpp>
+#include <caf/scheduler/test_coordinator.hpp>
+#include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
+
+#include "actors/router_actor.hpp"
+#include "actors/step_threads.hpp"
+#include "runtime/gateway.hpp"
+#include "runtime/recovery.hpp"
+#include "runtime/registry.hpp"
+#include "runtime/waiting_answer.hpp"
+
+namespace caesura::detail {
+
+namespace {
+
+actors::limits limits_of(const options& options, const environment* environment) {
+  actors::limits limits;
+  limits.live_runs = std::max<std::size_t>(options.live_runs, 1);
+  if (environment != nullptr && environment->adjust_limits) environment->adjust_limits(limits);
+  return limits;
+}
+
+storage::store_options store_options_of(const options& options, const environment* environment) {
+  if (options.directory.empty()) throw error{errc::invalid_argument, "options.directory is empty: name the directory for the store"};
+  storage::store_options result{.directory = options.directory, .map_size_bytes = options.map_size_bytes};
+  if (environment != nullptr) {
+    result.before_commit = environment->before_commit;
+    result.after_commit = environment->after_commit;
+    result.before_write = environment->before_write;
+  }
+  return result;
+}
+
+std::uint64_t random_seed() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32) | device();
+}
+
+}  // namespace
+
+runtime_state::runtime_state(options given, std::vector<function> functions, environment* environment)
+    : options_{std::move(given)},
+      environment_{environment},
+      limits_{limits_of(options_, environment)},
+      process_{::getpid()},
+      clock_{environment != nullptr ? *environment->clock : system_clock_},
+      observers_{options_.observer, environment != nullptr},
+      store_{store_options_of(options_, environment)} {
+  start_router(std::move(functions));
+}
+
+void runtime_state::start_system() {
+  if (options_.actor_system != nullptr) {
+    system_ = options_.actor_system;
+    const auto policy = caf::get_or(system_->config(), "scheduler.policy", caf::defaults::scheduler::policy);
+    if (policy == caf::atom("stealing")) {
+      observers_.tell_diagnostic("the borrowed actor system schedules by work stealing: set scheduler.policy to sharing, or long queues of "
+                                 "run actors starve",
+                                 {});
+    }
+    return;
+  }
+  config_ = std::make_unique<caf::actor_system_config>();
+  config_->set("scheduler.policy", environment_ != nullptr ? caf::atom("testing") : caf::atom("sharing"));
+  const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
+  config_->set("scheduler.max-threads", options_.scheduler_threads == 0 ? cores : options_.scheduler_threads);
+  config_->set("scheduler.max-throughput", std::size_t{64});
+  own_system_ = std::make_unique<caf::actor_system>(*config_);
+  system_ = own_system_.get();
+}
+
+void runtime_state::start_router(std::vector<function> functions) {
+  auto table = register_functions(std::move(functions), limits_);
+  const auto seed = environment_ != nullptr ? environment_->seed : random_seed();
+  auto recovered = recover(store_, std::move(table), limits_, clock_.now(), seed);
+  start_system();
+  for (const auto& told : recovered.told) {
+    if (const auto* text = std::get_if<actors::diagnostic>(&told)) observers_.tell_diagnostic(text->text, text->run);
+  }
+  actors::step_executor* steps = environment_ != nullptr ? environment_->steps : nullptr;
+  if (steps == nullptr) {
+    own_steps_ = std::make_unique<actors::step_threads>(std::max<std::size_t>(options_.step_threads, 1), clock_, limits_.step_result_bytes);
+    steps = own_steps_.get();
+  }
+  if (environment_ == nullptr) {
+    alarm_ = std::make_unique<alarm>([this] { post(actors::fire_timers{}); });
+  } else {
+    environment_->run_messages = [this] { run_messages(); };
+    environment_->fire_timers = [this] { post(actors::fire_timers{}); };
+  }
+  router_ = actors::spawn_router(
+      *system_, {.store = &store_,
+                 .state = std::move(recovered.state),
+                 .clock = &clock_,
+                 .steps = steps,
+                 .set_alarm =
+                     [this](std::optional<time_point> when) {
+                       if (environment_ != nullptr) {
+                         environment_->alarm = when;
+                       } else {
+                         alarm_->set(when);
+                       }
+                     },
+                 .took_command = [this] { waiting_.fetch_sub(1, std::memory_order_relaxed); },
+                 .observer = {.run_ended = [this](const run_info& run) { observers_.tell_ended(run); },
+                              .diagnosed = [this](const actors::diagnostic& d) { observers_.tell_diagnostic(d.text, d.run); }},
+                 .seed = seed + 1,
+                 .is_detached = environment_ == nullptr});
+  gateway_ = spawn_gateway(*system_, *this);
+  post(actors::fire_timers{});  // starts what was recovered
+}
+
+runtime_state::~runtime_state() {
+  stop(std::nullopt);
+  alarm_.reset();
+  own_steps_.reset();
+  const auto gateway = caf::actor_cast<caf::actor>(std::exchange(gateway_, nullptr));
+  caf::anon_send_exit(gateway, caf::exit_reason::user_shutdown);
+  wait_for(gateway);
+  caf::anon_send_exit(router_, caf::exit_reason::user_shutdown);
+  wait_for(router_);
+  router_ = nullptr;
+  if (environment_ != nullptr) {
+    environment_->run_messages = {};
+    environment_->fire_timers = {};
+  }
+}
+
+void runtime_state::wait_for(const caf::actor& ending) {
+  if (environment_ != nullptr) {
+    run_messages();
+    return;
+  }
+  caf::scoped_actor self{*system_};
+  self->wait_for(ending);
+}
+
+void runtime_state::run_messages() {
+  dynamic_cast<caf::scheduler::test_coordinator&>(system_->scheduler()).run();
+}
+
+void runtime_state::check_caller(std::string_view what) const {
+  if (::getpid() != process_) {
+    throw error{errc::wrong_thread, std::string{what} + " was called after fork: the runtime belongs to the parent process"};
+  }
+  if (is_inside_body()) {
+    throw error{errc::wrong_thread, std::string{what} + " was called from a function's body between steps, where it would be repeated at "
+                                                        "every replay: put it into a step, or co_await step.send_event"};
+  }
+  if (observers_.is_this_thread()) {
+    throw error{errc::wrong_thread, std::string{what} + " was called by an observer, whose thread must not wait for the runtime"};
+  }
+}
+
+void runtime_state::admit() {
+  if (is_stopped_) throw error{errc::stopped, "the runtime is stopping"};
+  if (waiting_.fetch_add(1, std::memory_order_relaxed) >= options_.waiting_commands) {
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    throw error{errc::overloaded, std::to_string(options_.waiting_commands) + " commands are waiting (options.waiting_commands): try again "
+                                                                              "later"};
+  }
+}
+
+void runtime_state::post(actors::command_body body) { actors::post(router_, std::move(body)); }
+
+std::string runtime_state::function_of(const storage::snapshot& snapshot, const storage::run_record& run) const {
+  const auto found = snapshot.find_definition(run.definition);
+  return found ? found->function : std::string{};
+}
+
+std::vector<std::string> runtime_state::stop(std::optional<duration> deadline) {
+  is_stopped_ = true;
+  if (has_left_) return {};
+  const auto left = ask<std::monostate>([](actors::reply_to<std::monostate> reply) { return actors::stop_runs{std::move(reply)}; },
+                                        deadline);
+  if (left) {
+    has_left_ = true;
+    return {};
+  }
+  return environment_ != nullptr ? environment_->steps->executing() : own_steps_->executing();
+}
+
+}  // namespace caesura::detail

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <caf/actor.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+
+#include <caesura/protocol.hpp>
+#include <caesura/runtime.hpp>
+
+#include "actors/commands.hpp"
+#include "actors/step_job.hpp"
+#include "runtime/alarm.hpp"
+#include "runtime/environment.hpp"
+#include "runtime/observer_queue.hpp"
+#include "runtime/waiting_answer.hpp"
+#include "storage/store.hpp"
+
+namespace caesura::detail {
+
+// The runtime's parts, in the order in which they are built; they end in the reverse order, after the router has let go of them.
+class runtime_state {
+ public:
+  runtime_state(options options, std::vector<function> functions, environment* environment);
+  ~runtime_state();
+  runtime_state(const runtime_state&) = delete;
+  runtime_state& operator=(const runtime_state&) = delete;
+
+  // Refuses calls that would wait for themselves, and calls after the end. `what` names the call.
+  void check_caller(std::string_view what) const;
+  // Counts a command that waits for its turn; throws error{overloaded} at the limit.
+  void admit();
+  void post(actors::command_body body);
+  // Posts what `make` makes of a reply and waits for it. nullopt: no answer within `timeout`.
+  template <class T, class Make>
+  std::optional<T> ask(Make&& make, std::optional<duration> timeout = std::nullopt);
+
+  [[nodiscard]] std::string function_of(const storage::snapshot& snapshot, const storage::run_record& run) const;
+  std::vector<std::string> stop(std::optional<duration> deadline);
+  [[nodiscard]] std::uint64_t next_token() noexcept { return ++tokens_; }
+
+  [[nodiscard]] storage::store& store() noexcept { return store_; }
+  [[nodiscard]] const actors::limits& limits() const noexcept { return limits_; }
+  [[nodiscard]] caf::actor_system& system() noexcept { return *system_; }
+  [[nodiscard]] const router_handle& gateway() const noexcept { return gateway_; }
+  [[nodiscard]] bool is_stopped() const noexcept { return is_stopped_; }
+
+ private:
+  void start_system();
+  void start_router(std::vector<function> functions);
+  void wait_for(const caf::actor& ending);
+  void run_messages();
+
+  const options options_;
+  environment* const environment_;  // null outside tests
+  const actors::limits limits_;
+  const pid_t process_;
+  const actors::system_clock system_clock_;
+  const actors::clock& clock_;
+  observer_queue observers_;
+  storage::store store_;
+  std::unique_ptr<actors::step_executor> own_steps_;
+  std::unique_ptr<alarm> alarm_;
+  std::unique_ptr<caf::actor_system_config> config_;
+  std::unique_ptr<caf::actor_system> own_system_;
+  caf::actor_system* system_ = nullptr;
+  caf::actor router_;
+  router_handle gateway_;  // its requests are answered by the router
+  std::atomic<std::size_t> waiting_{0};
+  std::atomic<std::uint64_t> tokens_{0};
+  std::atomic<bool> is_stopped_{false};
+  std::atomic<bool> has_left_{false};  // every result is recorded, nothing is live
+};
+
+template <class T, class Make>
+std::optional<T> runtime_state::ask(Make&& make, std::optional<duration> timeout) {
+  auto answer = std::make_shared<waiting_answer<T>>();
+  post(make(actors::reply_to<T>{[answer](std::variant<T, error> value) { answer->put(std::move(value)); }}));
+  if (environment_ != nullptr) {
+    run_messages();
+    if (!answer->is_there()) return std::nullopt;
+  }
+  return answer->wait(timeout);
+}
+
+}  // namespace caesura::detail

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "storage/records.hpp"
+
+namespace caesura::storage {
+
+// Which table a record belongs to. The numbers go into checksums and never change.
+enum class table : std::uint8_t {
+  meta = 0,
+  events = 1,
+  events_by_name = 2,
+  live_runs = 3,
+  ended_runs = 4,
+  runs_by_function = 5,
+  steps = 6,
+  definitions = 7,
+  outbox = 8,
+  sweeps = 9,
+};
+inline constexpr std::size_t table_count = 10;
+[[nodiscard]] std::string_view name_of(table where) noexcept;
+
+// A record as bytes: a msgpack array whose first element is the record's version, then a CRC-32C over table, key and array, so that a
+// record that stands under another key is found too. Elements are only ever appended: a reader gives what is missing its default and
+// passes over what it does not know.
+template <class Record>
+[[nodiscard]] std::string encode(table where, std::string_view key, const Record& record);
+
+// nullopt: the bytes are damaged or no such record. Never throws but for memory, never reads outside the bytes.
+template <class Record>
+[[nodiscard]] std::optional<Record> decode(table where, std::string_view key, std::string_view bytes);
+
+// The msgpack array alone, for hashing definitions.
+[[nodiscard]] std::string encode_body(const definition_record& record);
+
+}  // namespace caesura::storage

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace caesura {
+
+// Why something could not be done as promised. The text of the error names the thing and the limit; the code is for programs.
+enum class errc : std::uint8_t {
+  invalid_function,    // the constructor was given functions that cannot work; the text lists every fault
+  invalid_event,       // an event is malformed, too large or uses a reserved name; nothing was recorded
+  invalid_expression,  // an expression does not parse; the text has the position
+  invalid_argument,    // any other argument outside its documented range
+  duplicate_id,        // an event with this name and id but other data was accepted within the event memory (24 h)
+  unknown_run,         // no run with this id is stored
+  run_not_completed,   // a result was asked of a run that has none
+  result_type,         // a stored value cannot be converted to the asked type
+  overloaded,          // more commands are waiting than options.waiting_commands; try again later
+  stopped,             // the runtime is stopping or stopped
+  storage_full,        // disk or map full; nothing of this command was recorded
+  storage_failed,      // a read or write failed; nothing of this command was recorded
+  outcome_unknown,     // a commit failed half way: the command may or may not have been recorded
+  store_corrupt,       // a record fails its checksum or does not decode; the text names table and key
+  store_newer,         // the directory was written by a newer format
+  store_locked,        // another runtime holds the directory; the text names the holder
+  step_inside_step,    // a step was started from within a step's own code
+  wrong_thread,        // the call would wait for itself (worker of the borrowed actor system, observer, fork)
+};
+
+[[nodiscard]] std::string_view to_string(errc code) noexcept;
+
+// Thrown when something cannot be done as promised. Expected outcomes are values instead (cancel_outcome, optional).
+class error : public std::runtime_error {
+ public:
+  error(errc code, const std::string& text) : std::runtime_error{text}, code_{code} {}
+
+  [[nodiscard]] errc code() const noexcept { return code_; }
+
+ private:
+  errc code_;
+};
+
+}  // namespace caesura

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <caesura/document.hpp>
+#include <caesura/ids.hpp>
+#include <caesura/time.hpp>
+
+namespace caesura {
+
+enum class run_status : std::uint8_t {
+  scheduled = 0,    // its event lies in the future
+  queued = 1,       // may go on as soon as there is room
+  running = 2,      // live: executing a step or about to
+  sleeping = 3,     // in sleep_for, sleep_until
+  waiting = 4,      // in wait_for_event
+  backing_off = 5,  // a step failed and will be tried again
+  held = 6,         // cannot go on until something changes: function missing, result no longer decodes
+  completed = 7,
+  failed = 8,
+  cancelled = 9,
+  skipped = 10,     // never started (function paused)
+};
+
+[[nodiscard]] constexpr bool is_ended(run_status status) noexcept { return status >= run_status::completed; }
+[[nodiscard]] std::string_view to_string(run_status status) noexcept;
+
+// The answer to a cancel request; always after the commit. Asking again is harmless.
+enum class cancel_outcome : std::uint8_t {
+  cancelled,          // ended now
+  cancelling,         // a step may be executing; it completes, then the run ends cancelled, nothing further starts
+  already_cancelled,
+  already_completed,
+  already_failed,     // also for skipped runs: they ended without starting
+  unknown_run,
+};
+
+[[nodiscard]] std::string_view to_string(cancel_outcome outcome) noexcept;
+
+enum class cancel_source : std::uint8_t { call = 0, event = 1, bulk = 2, timeout = 3, parent = 4, pause = 5 };
+
+[[nodiscard]] std::string_view to_string(cancel_source source) noexcept;
+
+// Who cancelled a run and why; the first request stays.
+struct cancellation {
+  cancel_source source{cancel_source::call};
+  std::string reason{};
+  event_id event{};          // source event: the event that matched
+  std::int32_t rule{-1};     // source event: the index in cancel_on
+  time_point requested_at{};
+
+  bool operator==(const cancellation&) const = default;
+};
+
+// An exception as recorded.
+struct recorded_error {
+  std::string name{};     // the exception's type, as written in C++
+  std::string message{};  // its what()
+
+  bool operator==(const recorded_error&) const = default;
+};
+
+enum class step_kind : std::uint8_t { run = 0, sleep = 1, wait_for_event = 2, send_event = 3 };
+
+[[nodiscard]] std::string_view to_string(step_kind kind) noexcept;
+
+// A recorded step, as `runtime::steps` lists it.
+struct step_info {
+  std::string id{};
+  step_kind kind{step_kind::run};
+  document result{};                      // null for sleeps and for waits that timed out
+  std::optional<recorded_error> error{};  // set: the step failed for good
+  std::uint32_t attempts{1};
+  time_point started_at{};
+  time_point ended_at{};
+
+  bool operator==(const step_info&) const = default;
+};
+
+// A run as stored; a copy, status as read.
+struct run_info {
+  run_id id{};
+  std::string function{};
+  run_status status{run_status::queued};
+  bool is_cancelling{false};  // a cancel is recorded and waits for the executing step
+  event_id event{};           // the event that started it
+  time_point created_at{};
+  std::optional<time_point> started_at{};
+  std::optional<time_point> ended_at{};
+  std::optional<time_point> wakes_at{};  // scheduled, sleeping, waiting, backing_off: when at the latest it goes on
+  std::uint32_t step_count{0};           // recorded steps
+  document output{};                     // completed
+  std::optional<recorded_error> error{};       // failed
+  std::optional<cancellation> cancelled_by{};  // cancelled or cancelling
+  std::string held_because{};                  // held
+};
+
+}  // namespace caesura

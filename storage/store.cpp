@@ -1,0 +1,184 @@
+#include "storage/store.hpp"
+
+#include <cstring>
+#include <mutex>
+#include <shared_mutex>
+#include <utility>
+
+#include "storage/codec.hpp"
+#include "storage/directory_lock.hpp"
+#include "storage/document_view.hpp"
+#include "storage/keys.hpp"
+#include "storage/lmdb.hpp"
+
+namespace caesura::storage {
+
+namespace {
+
+constexpr std::uint64_t format_version = 1;
+
+}  // namespace
+
+std::uint64_t definition_hash(const definition_record& definition) { return hash_text(encode_body(definition)); }
+
+struct store::state {
+  store_options options;
+  directory_lock lock;
+  std::string file;
+  mutable std::shared_mutex reopening;  // snapshots share it; reopen() has it alone
+  std::unique_ptr<lmdb_environment> environment;
+  std::uint64_t commits = 0;
+
+  explicit state(store_options given) : options{std::move(given)}, lock{options.directory}, file{options.directory + "/caesura.mdb"} {
+    open();
+  }
+  void open() { environment = std::make_unique<lmdb_environment>(file, options.map_size_bytes, options.max_readers); }
+};
+
+namespace {
+
+// A read transaction that keeps the file open under it.
+class guarded_snapshot final : public snapshot {
+ public:
+  guarded_snapshot(std::shared_lock<std::shared_mutex> guard, std::unique_ptr<lmdb_transaction> transaction)
+      : snapshot{std::move(transaction)}, guard_{std::move(guard)} {}
+  ~guarded_snapshot() override { transaction_.reset(); }
+
+ private:
+  std::shared_lock<std::shared_mutex> guard_;
+};
+
+void check_format(write_transaction& tx, const std::string& directory) {
+  const auto stored = tx.find_meta("format");
+  if (!stored) {
+    tx.put_meta("format", key_of(format_version));
+    tx.commit();
+    return;
+  }
+  if (const auto version = number_at(*stored); version > format_version) {
+    throw error{errc::store_newer, "directory " + directory + " has format " + std::to_string(version) +
+                                       "; this library reads up to format " + std::to_string(format_version) + ": use a newer one"};
+  }
+}
+
+}  // namespace
+
+store::store(store_options options) : state_{std::make_unique<state>(std::move(options))} {
+  auto hooks = std::exchange(state_->options.before_commit, {});  // not for the store's own first commit
+  auto after = std::exchange(state_->options.after_commit, {});
+  auto writes = std::exchange(state_->options.before_write, {});
+  check_format(*begin_write(), state_->options.directory);
+  state_->options.before_commit = std::move(hooks);
+  state_->options.after_commit = std::move(after);
+  state_->options.before_write = std::move(writes);
+  state_->commits = 0;
+}
+
+store::~store() = default;
+
+std::unique_ptr<snapshot> store::begin_read() const {
+  std::shared_lock guard{state_->reopening};
+  auto transaction = std::make_unique<lmdb_transaction>(*state_->environment, access::read);
+  return std::make_unique<guarded_snapshot>(std::move(guard), std::move(transaction));
+}
+
+std::unique_ptr<write_transaction> store::begin_write() {
+  auto transaction = std::make_unique<lmdb_transaction>(*state_->environment, access::write);
+  return std::unique_ptr<write_transaction>{new write_transaction{std::move(transaction), *this}};
+}
+
+void store::reopen() {
+  const std::unique_lock alone{state_->reopening};
+  state_->environment.reset();
+  state_->open();
+}
+
+const store_options& store::options() const noexcept { return state_->options; }
+
+std::size_t store::file_size_bytes() const {
+  const std::shared_lock guard{state_->reopening};
+  return state_->environment->used_bytes();
+}
+
+write_transaction::write_transaction(std::unique_ptr<lmdb_transaction> transaction, store& owner)
+    : snapshot{std::move(transaction)}, owner_{owner} {}
+
+write_transaction::~write_transaction() = default;
+
+void write_transaction::put(table where, std::string_view key, std::string_view value) {
+  if (const auto& hook = owner_.options().before_write) hook();
+  transaction_->put(where, key, value);
+  written_bytes_ += key.size() + value.size();
+}
+
+void write_transaction::remove(table where, std::string_view key) {
+  if (const auto& hook = owner_.options().before_write) hook();
+  transaction_->remove(where, key);
+}
+
+void write_transaction::put_event(const event_record& event) {
+  const auto key = key_of(event.id);
+  put(table::events, key, encode(table::events, key, event));
+  put(table::events_by_name, hashed_key(hash_text(event.name), event.id), {});
+}
+
+void write_transaction::put_run(const run_record& run, bool was_live) {
+  const auto key = key_of(run.id);
+  if (!is_ended(run.status)) {
+    put(table::live_runs, key, encode(table::live_runs, key, run));
+    return;
+  }
+  if (was_live) remove(table::live_runs, key);
+  put(table::ended_runs, key, encode(table::ended_runs, key, run));
+}
+
+void write_transaction::create_run(const run_record& run, std::string_view function) {
+  put_run(run, false);
+  put(table::runs_by_function, hashed_key(hash_text(function), run.id), {});
+}
+
+void write_transaction::put_step(const run_id& run, std::uint32_t sequence, const step_record& step) {
+  const auto key = step_key(run, sequence);
+  put(table::steps, key, encode(table::steps, key, step));
+}
+
+std::uint64_t write_transaction::intern_definition(const definition_record& definition) {
+  const auto hash = definition_hash(definition);
+  if (const auto stored = find_definition(hash)) {
+    if (*stored != definition) {
+      throw error{errc::store_corrupt, "table definitions: functions \"" + definition.function + "\" and \"" + stored->function +
+                                           "\" have the same hash; change one of their rules"};
+    }
+    return hash;
+  }
+  const auto key = key_of(hash);
+  put(table::definitions, key, encode(table::definitions, key, definition));
+  return hash;
+}
+
+void write_transaction::put_outbox(const position& place, const outbox_record& record) {
+  const auto key = key_of(place);
+  put(table::outbox, key, encode(table::outbox, key, record));
+}
+
+void write_transaction::delete_outbox(const position& place) { remove(table::outbox, key_of(place)); }
+
+void write_transaction::put_sweep(const position& place, const sweep_record& record) {
+  const auto key = key_of(place);
+  put(table::sweeps, key, encode(table::sweeps, key, record));
+}
+
+void write_transaction::delete_sweep(const position& place) { remove(table::sweeps, key_of(place)); }
+
+void write_transaction::put_meta(std::string_view name, std::string_view value) { put(table::meta, name, value); }
+
+void write_transaction::delete_meta(std::string_view name) { remove(table::meta, name); }
+
+void write_transaction::commit() {
+  const auto number = ++owner_.state_->commits;
+  if (const auto& hook = owner_.options().before_commit) hook(number);
+  transaction_->commit();
+  if (const auto& hook = owner_.options().after_commit) hook(number);
+}
+
+}  // namespace caesura::storage

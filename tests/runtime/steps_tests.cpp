@@ -1,0 +1,537 @@
+// What a body is written with.
+
+#include <boost/test/unit_test.hpp>
+
+#include "tests/support/world.hpp"
+
+namespace {
+
+using namespace caesura;
+using caesura::testing::world;
+using namespace std::chrono_literals;
+
+struct order {
+  std::string id;
+  int amount = 0;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE(order, id, amount)
+};
+
+struct steps_world : world {
+  // Opens one function "f" on the event "go".
+  void open_one(function_body body, retry_policy retries = {}) {
+    open({{.id = "f", .triggers = {{.event = "go"}}, .retries = std::move(retries), .body = std::move(body)}});
+  }
+  run_id go(document data = {}) { return start({.name = "go", .data = std::move(data)}); }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(steps)
+
+BOOST_FIXTURE_TEST_CASE(payload_and_results_are_typed, steps_world) {
+  open_one([](context step, order o) -> task<order> {
+    const auto doubled = co_await step.run("double", [&] { return order{o.id + "!", o.amount * 2}; });
+    co_return doubled;
+  });
+  const auto run_of = go({{"id", "o-1"}, {"amount", 21}});
+  run();
+  BOOST_TEST(runtime().result<order>(run_of).id == "o-1!");
+  BOOST_TEST(runtime().result<order>(run_of).amount == 42);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_payload_that_does_not_convert_fails_the_run_and_says_why, steps_world) {
+  open_one([](context step, order o) -> task<> { co_await step.run("s", [&] { return o.amount; }); });
+  const auto run_of = go({{"id", 7}});
+  run();
+  BOOST_TEST(status(run_of) == run_status::failed);
+  BOOST_TEST(runtime().get(run_of)->error->message.find("converted") != std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_body_without_steps_completes, steps_world) {
+  open_one([](context) -> task<int> { co_return 7; });
+  const auto run_of = go();
+  run();
+  BOOST_TEST(runtime().result<int>(run_of) == 7);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_body_that_throws_between_steps_fails_the_run, steps_world) {
+  open_one([](context step) -> task<> {
+    co_await step.run("s", [] {});
+    throw std::logic_error{"impossible order"};
+  });
+  const auto run_of = go();
+  run();
+  BOOST_TEST(status(run_of) == run_status::failed);
+  BOOST_TEST(runtime().get(run_of)->error->name == "std::logic_error");
+  BOOST_TEST(runtime().get(run_of)->error->message == "impossible order");
+}
+
+BOOST_FIXTURE_TEST_CASE(an_exception_of_any_type_is_recorded, steps_world) {
+  open_one([](context step) -> task<> { co_await step.run("s", [] { throw 42; }); }, {.retries = 0});
+  const auto run_of = go();
+  run();
+  BOOST_TEST(status(run_of) == run_status::failed);
+  BOOST_TEST(runtime().steps(run_of).at(0).error->name == "int");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_failing_step_is_tried_again_with_back_off, steps_world) {
+  int attempts = 0;
+  open_one(
+      [&](context step) -> task<int> {
+        co_return co_await step.run("flaky", [&](const step_attempt& a) {
+          BOOST_TEST(a.attempt == static_cast<std::uint32_t>(attempts + 1));
+          if (++attempts < 3) throw std::runtime_error{"not yet"};
+          return attempts;
+        });
+      },
+      {.retries = 4, .delays = {10s, 20s}, .jitter = 0s});
+  const auto run_of = go();
+  run();
+  BOOST_TEST(attempts == 1);
+  BOOST_TEST(status(run_of) == run_status::backing_off);
+  advance(10s);
+  BOOST_TEST(attempts == 2);
+  advance(19s);
+  BOOST_TEST(attempts == 2);
+  advance(1s);
+  BOOST_TEST(attempts == 3);
+  BOOST_TEST(runtime().result<int>(run_of) == 3);
+  BOOST_TEST(runtime().steps(run_of).at(0).attempts == 3U);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_step_whose_attempts_are_spent_is_thrown_into_the_body, steps_world) {
+  open_one(
+      [](context step) -> task<std::string> {
+        std::string caught;
+        try {
+          co_await step.run("hopeless", [] { throw std::runtime_error{"no"}; });
+        } catch (const step_failed& e) {
+          caught = e.step() + "/" + e.cause().message + "/" + std::to_string(e.attempts());
+        }
+        co_await step.run("after", [] {});
+        co_return caught;
+      },
+      {.retries = 2, .delays = {1s}, .jitter = 0s});
+  const auto run_of = go();
+  advance(1min);
+  BOOST_TEST(runtime().result<std::string>(run_of) == "hopeless/no/3");
+}
+
+BOOST_FIXTURE_TEST_CASE(an_uncaught_step_failure_fails_the_run, steps_world) {
+  open_one([](context step) -> task<> { co_await step.run("hopeless", [] { throw std::runtime_error{"no"}; }); }, {.retries = 0});
+  const auto run_of = go();
+  run();
+  BOOST_TEST(status(run_of) == run_status::failed);
+  BOOST_TEST(runtime().get(run_of)->error->name == "caesura::step_failed");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_non_retriable_error_is_not_tried_again, steps_world) {
+  int attempts = 0;
+  open_one([&](context step) -> task<> {
+    co_await step.run("s", [&] {
+      ++attempts;
+      throw non_retriable_error{"card stolen"};
+    });
+  });
+  const auto run_of = go();
+  advance(days{2});
+  BOOST_TEST(attempts == 1);
+  BOOST_TEST(status(run_of) == run_status::failed);
+}
+
+BOOST_FIXTURE_TEST_CASE(retry_after_says_when, steps_world) {
+  int attempts = 0;
+  open_one([&](context step) -> task<> {
+    co_await step.run("s", [&] {
+      if (++attempts == 1) throw retry_after{1h, "rate limited"};
+    });
+  });
+  const auto run_of = go();
+  advance(59min);
+  BOOST_TEST(attempts == 1);
+  advance(1min);
+  BOOST_TEST(attempts == 2);
+  BOOST_TEST(status(run_of) == run_status::completed);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_step_may_have_a_policy_of_its_own, steps_world) {
+  int attempts = 0;
+  open_one([&](context step) -> task<> {
+    co_await step
+        .run("s",
+             [&] {
+               ++attempts;
+               throw std::runtime_error{"no"};
+             })
+        .retries(1)
+        .retry_delay(5s);
+  });
+  const auto run_of = go();
+  advance(10s);
+  BOOST_TEST(attempts == 2);
+  BOOST_TEST(status(run_of) == run_status::failed);
+}
+
+BOOST_FIXTURE_TEST_CASE(repeated_ids_get_an_ordinal, steps_world) {
+  open_one([](context step) -> task<int> {
+    int sum = 0;
+    for (int i = 1; i <= 3; ++i) sum += co_await step.run("add", [&] { return i; });
+    co_return sum;
+  });
+  const auto run_of = go();
+  run();
+  BOOST_TEST(runtime().result<int>(run_of) == 6);
+  const auto rows = runtime().steps(run_of);
+  BOOST_TEST(rows.at(0).id == "add");
+  BOOST_TEST(rows.at(1).id == "add:1");
+  BOOST_TEST(rows.at(2).id == "add:2");
+}
+
+BOOST_FIXTURE_TEST_CASE(for_each_executes_a_step_for_each_element, steps_world) {
+  open_one([](context step) -> task<std::vector<int>> {
+    const std::vector<int> numbers{1, 2, 3};
+    const auto square = [](int n) { return n * n; };
+    co_return co_await step.for_each("square", numbers, square);
+  });
+  const auto run_of = go();
+  settle();
+  BOOST_TEST(steps().waiting() == 3U);  // all at once
+  run();
+  BOOST_TEST(runtime().result<std::vector<int>>(run_of) == (std::vector<int>{1, 4, 9}), boost::test_tools::per_element());
+  BOOST_TEST(runtime().steps(run_of).at(2).id == "square[2]");
+}
+
+BOOST_FIXTURE_TEST_CASE(for_each_over_nothing_is_no_step, steps_world) {
+  open_one([](context step) -> task<> {
+    const std::vector<int> none;
+    const auto fn = [](int) {};
+    co_await step.for_each("none", none, fn);
+  });
+  const auto run_of = go();
+  run();
+  BOOST_TEST(status(run_of) == run_status::completed);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_failure_in_for_each_is_thrown_once_the_others_are_done, steps_world) {
+  int executed = 0;
+  open_one(
+      [&](context step) -> task<> {
+        const std::vector<int> numbers{1, 2, 3};
+        const auto fn = [&](int n) {
+          ++executed;
+          if (n == 1) throw std::runtime_error{"one"};
+        };
+        co_await step.for_each("n", numbers, fn);
+      },
+      {.retries = 0});
+  const auto run_of = go();
+  run();
+  BOOST_TEST(executed == 3);
+  BOOST_TEST(status(run_of) == run_status::failed);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_cancel_during_for_each_completes_what_executes_and_withdraws_the_rest, steps_world) {
+  int executed = 0;
+  run_id run_of;
+  open_one([&](context step) -> task<> {
+    const std::vector<int> numbers{1, 2, 3};
+    const auto fn = [&](int) {
+      if (++executed == 1) BOOST_TEST(runtime().cancel(run_of) == cancel_outcome::cancelling);
+    };
+    co_await step.for_each("n", numbers, fn);
+  });
+  run_of = go();
+  run();
+  BOOST_TEST(executed == 1);
+  BOOST_TEST(status(run_of) == run_status::cancelled);
+  BOOST_TEST(runtime().steps(run_of).size() == 1U);
+}
+
+BOOST_FIXTURE_TEST_CASE(some_of_for_each_may_back_off_while_others_complete, steps_world) {
+  int failures = 0;
+  open_one(
+      [&](context step) -> task<int> {
+        const std::vector<int> numbers{1, 2, 3};
+        const auto fn = [&](int n) {
+          if (n == 2 && ++failures == 1) throw std::runtime_error{"two"};
+          return n;
+        };
+        const auto all = co_await step.for_each("n", numbers, fn);
+        co_return all[0] + all[1] + all[2];
+      },
+      {.retries = 2, .delays = {1h}, .jitter = 0s});
+  const auto run_of = go();
+  run();
+  BOOST_TEST(status(run_of) == run_status::backing_off);
+  BOOST_TEST(runtime().steps(run_of).size() == 2U);
+  advance(2h);
+  BOOST_TEST(runtime().result<int>(run_of) == 6);
+}
+
+BOOST_FIXTURE_TEST_CASE(sleep_until_the_past_is_no_rest, steps_world) {
+  open_one([this](context step) -> task<> {
+    co_await step.sleep_until("past", now() - 1h);
+    co_await step.sleep_for("nothing", 0s);
+  });
+  const auto run_of = go();
+  run();
+  BOOST_TEST(status(run_of) == run_status::completed);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_short_sleep_keeps_the_coroutine, steps_world) {
+  open_one([](context step) -> task<> { co_await step.sleep_for("blink", 200ms); });
+  const auto run_of = go();
+  run();
+  BOOST_TEST(status(run_of) == run_status::sleeping);
+  advance(200ms);
+  BOOST_TEST(status(run_of) == run_status::completed);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_sleep_beyond_366_days_is_refused_by_name, steps_world) {
+  open_one([](context step) -> task<> { co_await step.sleep_for("long", days{367}); });
+  const auto run_of = go();
+  run();
+  BOOST_TEST(status(run_of) == run_status::failed);
+  BOOST_TEST(runtime().get(run_of)->error->message.find("366 days") != std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(wait_for_event_gives_the_event_that_matches, steps_world) {
+  open_one([](context step) -> task<std::string> {
+    auto paid = co_await step.wait_for_event("order.paid").when("event.data.id == async.data.id").timeout(24h);
+    co_return paid ? paid->data.json().at("by").get<std::string>() : "nobody";
+  });
+  const auto run_of = go({{"id", "o-1"}});
+  run();
+  BOOST_TEST(status(run_of) == run_status::waiting);
+  runtime().send({.name = "order.paid", .data = {{"id", "o-2"}, {"by", "eve"}}});
+  run();
+  BOOST_TEST(status(run_of) == run_status::waiting);
+  runtime().send({.name = "order.paid", .data = {{"id", "o-1"}, {"by", "ada"}}});
+  run();
+  BOOST_TEST(runtime().result<std::string>(run_of) == "ada");
+}
+
+BOOST_FIXTURE_TEST_CASE(wait_for_event_gives_nothing_after_its_timeout, steps_world) {
+  open_one([](context step) -> task<bool> {
+    auto paid = co_await step.wait_for_event("order.paid").timeout(24h);
+    co_return paid.has_value();
+  });
+  const auto run_of = go();
+  advance(days{2});
+  BOOST_TEST(runtime().result<bool>(run_of) == false);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_wait_sees_nothing_that_came_before_it_unless_it_looks_back, steps_world) {
+  open({{.id = "plain",
+         .triggers = {{.event = "go"}},
+         .body =
+             [](context step) -> task<bool> {
+               co_await step.sleep_for("a-while", 1h);
+               auto e = co_await step.wait_for_event("ping").timeout(1h);
+               co_return e.has_value();
+             }},
+        {.id = "looking-back", .triggers = {{.event = "go"}}, .body = [](context step) -> task<int> {
+           co_await step.sleep_for("a-while", 1h);
+           auto first = co_await step.wait_for_event("ping").timeout(1h).look_back();
+           auto second = co_await step.wait_for_event("ping").timeout(1h).look_back();
+           auto third = co_await step.wait_for_event("ping").timeout(1h).look_back();
+           co_return (first ? 1 : 0) + (second ? 10 : 0) + (third ? 100 : 0);
+         }}});
+  runtime().send({.name = "ping"});  // before the runs: nobody sees it
+  const auto runs = runtime().send({.name = "go"}).runs;
+  run();
+  runtime().send({.name = "ping"});
+  runtime().send({.name = "ping"});
+  advance(days{1});
+  BOOST_TEST(runtime().result<bool>(runs.at(0)) == false);
+  BOOST_TEST(runtime().result<int>(runs.at(1)) == 11);
+}
+
+BOOST_FIXTURE_TEST_CASE(look_back_beyond_its_limit_fails_the_wait_and_names_the_limit, steps_world) {
+  environment().adjust_limits = [](actors::limits& limits) { limits.look_back_events = 5; };
+  open_one([](context step) -> task<> {
+    co_await step.sleep_for("a-while", 1h);
+    co_await step.wait_for_event("ping").when("event.data.id == async.data.id").look_back();
+  });
+  const auto run_of = go({{"id", 1}});
+  for (int i = 0; i < 6; ++i) runtime().send({.name = "ping", .data = {{"id", 2}}});
+  advance(2h);
+  BOOST_TEST(status(run_of) == run_status::failed);
+  BOOST_TEST(runtime().get(run_of)->error->message.find("5 events") != std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_wait_whose_expression_does_not_parse_fails_with_its_position, steps_world) {
+  open_one([](context step) -> task<> { co_await step.wait_for_event("ping").when("event.data.id === 1"); });
+  const auto run_of = go();
+  run();
+  BOOST_TEST(status(run_of) == run_status::failed);
+  BOOST_TEST(runtime().get(run_of)->error->message.find("at byte") != std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(send_event_sends_once_and_starts_functions, steps_world) {
+  int handled = 0;
+  open({{.id = "sender",
+         .triggers = {{.event = "go"}},
+         .body =
+             [](context step) -> task<> {
+               const event done{.name = "done", .data = {{"n", 1}}};
+               co_await step.send_event("tell", done);
+               co_await step.sleep_for("rest", 1h);
+             }},
+        {.id = "receiver", .triggers = {{.event = "done"}}, .body = [&](context step) -> task<> {
+           co_await step.run("handle", [&] { ++handled; });
+         }}});
+  const auto run_of = go();
+  advance(2h);
+  BOOST_TEST(handled == 1);
+  BOOST_TEST(status(run_of) == run_status::completed);
+}
+
+BOOST_FIXTURE_TEST_CASE(an_event_that_cannot_be_sent_fails_the_step, steps_world) {
+  open_one([](context step) -> task<> {
+    const event reserved{.name = "inngest/function.cancelled"};
+    co_await step.send_event("tell", reserved);
+  });
+  const auto run_of = go();
+  run();
+  BOOST_TEST(status(run_of) == run_status::failed);
+  BOOST_TEST(runtime().get(run_of)->error->message.find("reserved") != std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_run_may_send_the_event_that_cancels_it, steps_world) {
+  bool went_on = false;
+  open({{.id = "f",
+         .triggers = {{.event = "go"}},
+         .cancel_on = {{.event = "stop"}},
+         .body = [&](context step) -> task<> {
+           const event stop{.name = "stop"};
+           co_await step.send_event("stop-myself", stop);
+           co_await step.run("never", [&] { went_on = true; });
+         }}});
+  const auto run_of = go();
+  run();
+  BOOST_TEST(status(run_of) == run_status::cancelled);
+  BOOST_TEST(!went_on);
+}
+
+BOOST_FIXTURE_TEST_CASE(now_and_uuid_are_the_same_at_every_replay, steps_world) {
+  std::vector<time_point> times;
+  std::vector<std::string> uuids;
+  open_one([&](context step) -> task<> {
+    co_await step.run("s", [] {});
+    times.push_back(step.now());
+    uuids.push_back(step.uuid());
+    uuids.push_back(step.uuid());
+    uuids.push_back(step.uuid("name"));
+    co_await step.sleep_for("day", days{1});
+  });
+  go();
+  advance(days{2});
+  BOOST_REQUIRE(times.size() == 2U);
+  BOOST_TEST(times[0].time_since_epoch().count() == times[1].time_since_epoch().count());
+  BOOST_REQUIRE(uuids.size() == 6U);
+  for (int i = 0; i < 3; ++i) BOOST_TEST(uuids[i] == uuids[i + 3]);
+  BOOST_TEST(uuids[0] != uuids[1]);
+  BOOST_TEST(uuids[0][14] == '8');
+}
+
+BOOST_FIXTURE_TEST_CASE(a_step_inside_a_step_throws_a_sentence, steps_world) {
+  std::string said;
+  open_one([&](context step) -> task<> {
+    co_await step.run("outer", [&] {
+      try {
+        (void)step.run("inner", [] {});
+      } catch (const error& e) {
+        said = e.what();
+        BOOST_TEST(e.code() == errc::step_inside_step);
+      }
+    });
+  });
+  go();
+  run();
+  BOOST_TEST(said.find("steps do not nest") != std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(calling_the_runtime_from_a_body_throws_a_sentence, steps_world) {
+  open_one([&](context) -> task<> {
+    runtime().send({.name = "other"});
+    co_return;
+  });
+  const auto run_of = go();
+  run();
+  BOOST_TEST(status(run_of) == run_status::failed);
+  BOOST_TEST(runtime().get(run_of)->error->message.find("between steps") != std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(parts_of_a_body_can_be_tasks_of_their_own, steps_world) {
+  struct parts {
+    static task<int> charge(context step, int amount) {
+      co_return co_await step.run("charge", [&] { return amount + 1; });
+    }
+  };
+  open_one([](context step) -> task<int> {
+    const int first = co_await parts::charge(step, 1);
+    const int second = co_await parts::charge(step, first);
+    co_return second;
+  });
+  const auto run_of = go();
+  run();
+  BOOST_TEST(runtime().result<int>(run_of) == 3);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_named_closure_may_own_what_it_captures, steps_world) {
+  open_one([](context step) -> task<std::string> {
+    const auto text = std::make_shared<std::string>("a string that is longer than any small buffer");
+    const auto read = [text] { return *text; };
+    const auto first = co_await step.run("first", read);
+    const auto second = co_await step.run("second", read);
+    co_return first == second ? first : "";
+  });
+  const auto run_of = go();
+  run();
+  BOOST_TEST(runtime().result<std::string>(run_of).starts_with("a string"));
+}
+
+BOOST_FIXTURE_TEST_CASE(the_frame_may_be_destroyed_at_each_suspension_point, steps_world) {
+  // Whatever a body owns is destroyed once for each activation, at whatever it waits when the run is cancelled.
+  for (int cancel_after = 0; cancel_after < 4; ++cancel_after) {
+    steps_world one;
+    one.open({{.id = "f",
+               .triggers = {{.event = "go"}},
+               .cancel_on = {{.event = "stop"}},
+               .body = [](context step) -> task<> {
+                 const auto owned = std::make_shared<std::string>("owned by the frame, too long for a small string");
+                 co_await step.run("a", [&] { return *owned; });
+                 co_await step.sleep_for("b", 500ms);
+                 auto e = co_await step.wait_for_event("never").timeout(500ms);
+                 co_await step.sleep_for("c", days{1});
+               }}});
+    one.start({.name = "go"});
+    one.advance(cancel_after * 400ms);
+    one.runtime().send({.name = "stop"});
+    one.advance(days{2});
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_result_of_more_than_4_mib_fails_the_step_and_names_the_limit, steps_world) {
+  open_one([](context step) -> task<> { co_await step.run("big", [] { return std::string(5 << 20, 'x'); }); });
+  const auto run_of = go();
+  run();
+  BOOST_TEST(status(run_of) == run_status::failed);
+  BOOST_TEST(runtime().steps(run_of).at(0).error->message.find("4194304") != std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_run_with_too_many_steps_fails_and_names_the_limit, steps_world) {
+  environment().adjust_limits = [](actors::limits& limits) { limits.steps_per_run = 3; };
+  open_one([](context step, nlohmann::json data) -> task<> {
+    for (int i = 0; i < data.at("n").get<int>(); ++i) co_await step.run("s", [] {});
+  });
+  const auto at_the_limit = go({{"n", 3}});
+  const auto past_it = go({{"n", 5}});
+  run();
+  BOOST_TEST(status(at_the_limit) == run_status::completed);
+  BOOST_TEST(status(past_it) == run_status::failed);
+  BOOST_TEST(runtime().get(past_it)->error->message.find("3 steps") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
