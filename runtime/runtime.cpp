@@ -19,7 +19,7 @@ sent sent_of(actors::accepted_event accepted) {
 }
 
 // Refuses what can never be accepted, on the caller's thread, before the router sees it.
-void check_events(const std::vector<event>& events, const actors::limits& limits) {
+void check_events(std::span<const event> events, const actors::limits& limits) {
   if (events.size() > limits.events_per_send) {
     throw error{errc::invalid_event, "one send has " + std::to_string(events.size()) + " events; the limit is " +
                                          std::to_string(limits.events_per_send)};
@@ -51,15 +51,15 @@ runtime::runtime(options options, std::vector<function> functions, detail::envir
 
 runtime::~runtime() = default;
 
-sent runtime::send(const event& value) { return std::move(send(std::vector{value}).front()); }
+sent runtime::send(const event& value) { return std::move(send(std::span{&value, 1}).front()); }
 
-std::vector<sent> runtime::send(const std::vector<event>& values) {
+std::vector<sent> runtime::send(std::span<const event> values) {
   state_->check_caller("runtime.send");
   check_events(values, state_->limits());
   if (values.empty()) return {};
   state_->admit();
   auto accepted = state_->ask<std::vector<actors::accepted_event>>(
-      [&](auto reply) { return actors::accept_events{.events = values, .reply = std::move(reply)}; });
+      [&](auto reply) { return actors::accept_events{.events = {values.begin(), values.end()}, .reply = std::move(reply)}; });
   std::vector<sent> result;
   for (auto& one : accepted.value()) result.push_back(sent_of(std::move(one)));
   return result;

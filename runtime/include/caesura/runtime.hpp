@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -62,8 +63,8 @@ class runtime {
   // error{overloaded}, error{storage_full}, error{storage_failed}, error{outcome_unknown}, error{stopped}. Cost: one commit, shared
   // with whatever else waits.
   sent send(const event& value);
-  // All of them in one place of the order, or none. At most 5,000 events and 16 MiB.
-  std::vector<sent> send(const std::vector<event>& values);
+  // An array, such as a std::vector<event>: all of it is accepted, in its order, or none. At most 5,000 events and 16 MiB.
+  std::vector<sent> send(std::span<const event> values);
 
   // Asks a run to end cancelled; the answer comes after it is durable. A step that executes is never interrupted: it completes, its
   // result is recorded, nothing further starts. Asking again is harmless, the first reason stays. Throws as `send`.

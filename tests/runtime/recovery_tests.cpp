@@ -1,0 +1,331 @@
+// What a restart finds: after a stop, after a crash, with another binary.
+
+#include <boost/test/unit_test.hpp>
+
+#include "tests/support/world.hpp"
+
+namespace {
+
+using namespace caesura;
+using caesura::testing::world;
+using namespace std::chrono_literals;
+
+struct recovery_world : world {
+  std::vector<std::string> executed;
+
+  function two_steps() {
+    return {.id = "f",
+            .triggers = {{.event = "go"}},
+            .cancel_on = {{.event = "stop", .when = "event.data.id == async.data.id"}},
+            .body = [this](context step) -> task<int> {
+              const int a = co_await step.run("a", [&] {
+                executed.push_back("a");
+                return 1;
+              });
+              co_await step.sleep_for("night", 8h);
+              co_return a + co_await step.run("b", [&] {
+                executed.push_back("b");
+                return 2;
+              });
+            }};
+  }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(recovery)
+
+BOOST_FIXTURE_TEST_CASE(a_sleeping_run_goes_on_after_a_crash_and_repeats_no_recorded_step, recovery_world) {
+  open({two_steps()});
+  const auto run_of = start({.name = "go"});
+  run();
+  crash();
+  open({two_steps()});
+  BOOST_TEST(status(run_of) == run_status::sleeping);
+  advance(9h);
+  BOOST_TEST(runtime().result<int>(run_of) == 3);
+  BOOST_TEST(executed == (std::vector<std::string>{"a", "b"}), boost::test_tools::per_element());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_sleep_that_ended_while_the_process_was_away_ends_at_the_start, recovery_world) {
+  open({two_steps()});
+  const auto run_of = start({.name = "go"});
+  run();
+  crash();
+  set_clock(now() + days{3});
+  open({two_steps()});
+  run();
+  BOOST_TEST(runtime().result<int>(run_of) == 3);
+}
+
+BOOST_FIXTURE_TEST_CASE(an_interrupted_step_executes_again, recovery_world) {
+  open({two_steps()});
+  const auto run_of = start({.name = "go"});
+  settle();  // the step waits for a thread
+  crash();
+  open({two_steps()});
+  run();
+  BOOST_TEST(executed.size() == 1U);
+  BOOST_TEST(status(run_of) == run_status::sleeping);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_run_whose_cancel_was_recorded_ends_cancelled_at_recovery_and_its_step_is_not_executed_again, recovery_world) {
+  run_id run_of;
+  open({{.id = "f", .triggers = {{.event = "go"}}, .body = [&](context step) -> task<> {
+           co_await step.run("only", [&] {
+             executed.push_back("only");
+             if (executed.size() > 1) return;
+             BOOST_TEST(runtime().cancel(run_of, {.reason = "stop it"}) == cancel_outcome::cancelling);
+             before_commit = [](std::uint64_t) { throw error{errc::storage_failed, "the machine is gone"}; };
+           });
+         }}});
+  run_of = start({.name = "go"});
+  run();
+  crash();
+  open({{.id = "f", .triggers = {{.event = "go"}}, .body = [&](context step) -> task<> {
+           co_await step.run("only", [&] { executed.push_back("again"); });
+         }}});
+  run();
+  BOOST_TEST(status(run_of) == run_status::cancelled);
+  BOOST_TEST(runtime().get(run_of)->cancelled_by->reason == "stop it");
+  BOOST_TEST(executed.size() == 1U);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_cancel_event_finds_runs_of_an_earlier_process, recovery_world) {
+  open({two_steps()});
+  const auto run_of = start({.name = "go", .data = {{"id", 5}}});
+  const auto other = start({.name = "go", .data = {{"id", 6}}});
+  run();
+  close();
+  open({two_steps()});
+  runtime().send({.name = "stop", .data = {{"id", 5}}});
+  BOOST_TEST(status(run_of) == run_status::cancelled);
+  BOOST_TEST(status(other) == run_status::sleeping);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_wait_is_resumed_by_an_event_after_a_restart, world) {
+  const auto waiting = [] {
+    return function{.id = "f", .triggers = {{.event = "go"}}, .body = [](context step) -> task<bool> {
+                      auto e = co_await step.wait_for_event("ping").when("event.data.id == async.data.id").timeout(days{2});
+                      co_return e.has_value();
+                    }};
+  };
+  open({waiting()});
+  const auto hit = start({.name = "go", .data = {{"id", 1}}});
+  const auto missed = start({.name = "go", .data = {{"id", 2}}});
+  run();
+  crash();
+  open({waiting()});
+  runtime().send({.name = "ping", .data = {{"id", 1}}});
+  advance(days{3});
+  BOOST_TEST(runtime().result<bool>(hit) == true);
+  BOOST_TEST(runtime().result<bool>(missed) == false);
+}
+
+BOOST_FIXTURE_TEST_CASE(ten_thousand_sleeping_runs_are_not_activated_by_a_start, recovery_world) {
+  int bodies = 0;
+  const auto sleeper = [&] {
+    return function{.id = "f", .triggers = {{.event = "go"}}, .body = [&](context step) -> task<> {
+                      ++bodies;
+                      co_await step.sleep_for("long", days{30});
+                    }};
+  };
+  open({sleeper()});
+  for (int i = 0; i < 10; ++i) {
+    runtime().send(std::vector<event>(1000, event{.name = "go"}));
+    run();
+  }
+  BOOST_TEST(bodies == 10'000);
+  close();
+  open({sleeper()});
+  run();
+  BOOST_TEST(bodies == 10'000);
+  BOOST_TEST(runtime().list({.statuses = {run_status::sleeping}, .limit = 5000}).runs.size() == 5000U);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_step_that_takes_the_process_down_more_than_three_times_fails, recovery_world) {
+  run_id run_of;
+  const auto fatal = [&] {
+    return function{.id = "f", .triggers = {{.event = "go"}}, .body = [&](context step) -> task<std::string> {
+                      try {
+                        co_await step.run("fatal", [&] { executed.push_back("fatal"); });
+                      } catch (const step_failed& e) {
+                        co_return e.cause().name;
+                      }
+                      co_return "survived";
+                    }};
+  };
+  open({fatal()});
+  run_of = start({.name = "go"});
+  for (int crashes = 0; crashes < 4; ++crashes) {
+    settle();
+    BOOST_TEST(steps().waiting() == 1U);
+    crash();
+    open({fatal()});
+  }
+  run();
+  BOOST_TEST(runtime().result<std::string>(run_of) == step_interrupted);
+  BOOST_TEST(executed.empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_clean_stop_counts_no_interruption, recovery_world) {
+  open({two_steps()});
+  const auto run_of = start({.name = "go"});
+  for (int stops = 0; stops < 6; ++stops) {
+    settle();
+    close();
+    steps().forget();
+    open({two_steps()});
+  }
+  advance(days{1});
+  BOOST_TEST(runtime().result<int>(run_of) == 3);
+}
+
+BOOST_FIXTURE_TEST_CASE(stop_returns_the_steps_that_execute_and_records_their_results, recovery_world) {
+  std::vector<std::string> still_executing;
+  run_id run_of;
+  open({{.id = "f", .triggers = {{.event = "go"}}, .body = [&](context step) -> task<> {
+           co_await step.run("slow", [&] { still_executing = runtime().stop(0ms); });
+           co_await step.run("next", [&] { executed.push_back("next"); });
+         }}});
+  run_of = start({.name = "go"});
+  run();
+  BOOST_REQUIRE(still_executing.size() == 1U);
+  BOOST_TEST(still_executing[0] == to_string(run_of) + "/slow");
+  BOOST_TEST(executed.empty());
+  BOOST_TEST(runtime().steps(run_of).size() == 1U);
+  BOOST_TEST(runtime().stop(0ms).empty());
+  BOOST_CHECK_THROW(runtime().send({.name = "go"}), error);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_new_binary_executes_added_steps_and_ignores_removed_ones, recovery_world) {
+  open({two_steps()});
+  const auto run_of = start({.name = "go"});
+  run();
+  close();
+  open({{.id = "f", .triggers = {{.event = "go"}}, .body = [&](context step) -> task<int> {
+           co_await step.run("added", [&] { executed.push_back("added"); });
+           co_await step.sleep_for("night", 8h);
+           co_return co_await step.run("renamed-b", [&] {
+             executed.push_back("renamed-b");
+             return 40;
+           });
+         }}});
+  advance(9h);
+  BOOST_TEST(executed == (std::vector<std::string>{"a", "added", "renamed-b"}), boost::test_tools::per_element());
+  BOOST_TEST(runtime().result<int>(run_of) == 40);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_result_that_no_longer_decodes_holds_the_run_until_a_binary_that_reads_it, recovery_world) {
+  open({two_steps()});
+  const auto run_of = start({.name = "go"});
+  run();
+  close();
+  open({{.id = "f", .triggers = {{.event = "go"}}, .body = [](context step) -> task<int> {
+           const auto text = co_await step.run("a", [] { return std::string{"now a text"}; });
+           co_await step.sleep_for("night", 8h);
+           co_return static_cast<int>(text.size());
+         }}});
+  advance(9h);
+  BOOST_TEST(status(run_of) == run_status::held);
+  BOOST_TEST(runtime().get(run_of)->held_because.find("\"a\"") != std::string::npos);
+  close();
+  open({two_steps()});
+  advance(1h);
+  BOOST_TEST(runtime().result<int>(run_of) == 3);
+}
+
+BOOST_FIXTURE_TEST_CASE(runs_of_a_missing_function_are_held_listed_cancellable_and_go_on_when_it_returns, recovery_world) {
+  open({two_steps()});
+  const auto run_of = start({.name = "go", .data = {{"id", 1}}});
+  const auto other = start({.name = "go", .data = {{"id", 2}}});
+  const auto third = start({.name = "go", .data = {{"id", 3}}});
+  run();
+  close();
+  open({});
+  advance(9h);
+  BOOST_TEST(status(run_of) == run_status::held);
+  BOOST_TEST(runtime().get(run_of)->held_because.find("not registered") != std::string::npos);
+  BOOST_TEST(runtime().get(run_of)->function == "f");
+  BOOST_TEST(runtime().list({.statuses = {run_status::held}}).runs.size() == 3U);
+  BOOST_TEST(runtime().cancel(other) == cancel_outcome::cancelled);
+  runtime().send({.name = "stop", .data = {{"id", 3}}});
+  BOOST_TEST(status(third) == run_status::cancelled);
+  close();
+  open({two_steps()});
+  run();
+  BOOST_TEST(runtime().result<int>(run_of) == 3);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_run_keeps_the_cancel_rules_that_it_was_created_with, recovery_world) {
+  open({two_steps()});
+  const auto old_run = start({.name = "go", .data = {{"id", 1}}});
+  run();
+  close();
+  auto changed = two_steps();
+  changed.cancel_on = {{.event = "halt", .when = "event.data.id == async.data.id"}};
+  open({changed});
+  const auto new_run = start({.name = "go", .data = {{"id", 1}}});
+  run();
+  runtime().send({.name = "halt", .data = {{"id", 1}}});
+  BOOST_TEST(status(old_run) == run_status::sleeping);
+  BOOST_TEST(status(new_run) == run_status::cancelled);
+  runtime().send({.name = "stop", .data = {{"id", 1}}});
+  BOOST_TEST(status(old_run) == run_status::cancelled);
+}
+
+BOOST_FIXTURE_TEST_CASE(an_open_sweep_goes_on_after_a_crash_with_its_place_in_the_order, world) {
+  environment().adjust_limits = [](actors::limits& limits) {
+    limits.sweep_threshold = 10;
+    limits.sweep_slice = 5;
+  };
+  const auto sleeper = [] {
+    return function{.id = "f", .triggers = {{.event = "go"}}, .cancel_on = {{.event = "stop"}}, .body = [](context step) -> task<> {
+                      co_await step.sleep_for("s", days{7});
+                    }};
+  };
+  open({sleeper()});
+  std::vector<run_id> before;
+  for (int i = 0; i < 40; ++i) before.push_back(start({.name = "go"}));
+  run();
+  int commits_left = 3;
+  before_commit = [&](std::uint64_t) {
+    if (--commits_left < 0) throw error{errc::storage_failed, "the machine is gone"};
+  };
+  try {
+    runtime().send({.name = "stop"});
+  } catch (const error&) {
+    BOOST_TEST_MESSAGE("the answer did not arrive");
+  }
+  crash();
+  open({sleeper()});
+  const auto after = start({.name = "go"});
+  run();
+  for (const auto& one : before) BOOST_TEST(status(one) == run_status::cancelled);
+  BOOST_TEST(status(after) == run_status::sleeping);
+}
+
+BOOST_FIXTURE_TEST_CASE(ids_grow_although_the_clock_was_set_back, recovery_world) {
+  open({two_steps()});
+  const auto first = start({.name = "go"});
+  run();
+  crash();
+  set_clock(now() - days{2});
+  open({two_steps()});
+  const auto second = start({.name = "go"});
+  BOOST_TEST(first < second);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_second_runtime_over_the_same_directory_is_refused_by_name_of_the_holder, recovery_world) {
+  open({two_steps()});
+  detail::environment other = environment();
+  try {
+    caesura::runtime second{options(), {two_steps()}, other};
+    BOOST_FAIL("it opened");
+  } catch (const error& e) {
+    BOOST_TEST(e.code() == errc::store_locked);
+    BOOST_TEST(std::string{e.what()}.find(std::to_string(::getpid())) != std::string::npos);
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
