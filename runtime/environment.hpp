@@ -12,8 +12,10 @@
 
 namespace caesura::detail {
 
-// What a test puts in place of the world. Given to a runtime, it makes every actor run on the calling thread, in one order.
+// What a test puts in place of the world. Given to a runtime, it makes every actor run on the calling thread, in one order; unless
+// `is_real`: then it only watches and injures the store.
 struct environment {
+  bool is_real{false};
   const actors::clock* clock{nullptr};
   actors::step_executor* steps{nullptr};
   std::uint64_t seed{1};

@@ -51,11 +51,11 @@ std::uint64_t random_seed() {
 
 runtime_state::runtime_state(options given, std::vector<function> functions, environment* environment)
     : options_{std::move(given)},
-      environment_{environment},
+      environment_{environment != nullptr && !environment->is_real ? environment : nullptr},
       limits_{limits_of(options_, environment)},
       process_{::getpid()},
-      clock_{environment != nullptr ? *environment->clock : system_clock_},
-      observers_{options_.observer, environment != nullptr},
+      clock_{environment_ != nullptr ? *environment_->clock : system_clock_},
+      observers_{options_.observer, environment_ != nullptr},
       store_{store_options_of(options_, environment)} {
   start_router(std::move(functions));
 }

@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs every test: under ASan and UBSan, then those of actors and runtime under TSan.
+#   --fast        without the TSan build
+#   --filter X    only the Boost.Test cases or suites that X names, such as cancellation or cancellation/the_first_reason_stays
+#   --seed N      for the tests that draw numbers
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source runtime/install_packages.sh
+with_tsan=true
+filter=
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --fast) with_tsan=false ;;
+    --filter) filter=$2; shift ;;
+    --seed) export CAESURA_TEST_SEED=$2; shift ;;
+    *) echo "unknown argument $1: --fast, --filter X, --seed N" >&2; exit 2 ;;
+  esac
+  shift
+done
+install_packages "${caesura_packages[@]}" libboost-test-dev libboost-dev clang-14 pkg-config git
+
+passed=0
+failed=0
+# Counts what one Boost.Test program says of itself: "N test cases out of M passed".
+run_suite() { # run_suite NAME PROGRAM [ARGUMENTS]
+  local name=$1 log status=0
+  shift
+  [ -x "$1" ] || return 0
+  log=$(mktemp)
+  echo "== $name"
+  "$@" --color_output=false --report_level=detailed ${filter:+--run_test="$filter"} >"$log" 2>&1 || status=$?
+  local ok bad
+  ok=$(grep -cE 'Test case .* has passed' "$log" || true)
+  bad=$(grep -cE 'Test case .* has (failed|aborted)' "$log" || true)
+  if [ "$status" -ne 0 ] && ! { [ -n "$filter" ] && grep -q 'no test cases matching filter' "$log"; }; then
+    grep -vE '^ *Test (case|suite|module) .* has passed|assertions? out of|test cases? out of' "$log" | tail -n 200
+    [ "$bad" -gt 0 ] || bad=1
+  fi
+  echo "   $ok passed, $bad failed"
+  passed=$((passed + ok))
+  failed=$((failed + bad))
+  rm -f "$log"
+}
+run_check() { # run_check NAME COMMAND...
+  local name=$1 log
+  shift
+  log=$(mktemp)
+  echo "== $name"
+  if "$@" >"$log" 2>&1; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    tail -n 60 "$log"
+    echo "   failed: $name"
+  fi
+  rm -f "$log"
+}
+build() {
+  echo "== build $1"
+  cmake --preset "$1" >/dev/null
+  cmake --build --preset "$1" | tail -n 2
+}
+
+export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
+build dev
+dev=.build/dev
+for suite in storage actors runtime crash; do run_suite "$suite" $dev/tests/${suite}_tests; done
+if [ -z "$filter" ]; then
+  run_check "layers hold" tests/layers.sh
+  for example in cleanup_after_cancel embed_in_caf; do run_check "example $example" $dev/runtime/examples/$example; done
+  run_check "example schedule_reminder --demo" $dev/runtime/examples/schedule_reminder --demo
+  run_check "embedding" tests/embedding/build.sh
+fi
+
+if $with_tsan; then
+  build tsan
+  export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp history_size=4 second_deadlock_stack=1"
+  for suite in actors runtime threads; do run_suite "$suite under TSan" .build/tsan/tests/${suite}_tests; done
+  [ -n "$filter" ] || run_check "a planted race is reported" tests/threads/planted_race.sh .build/tsan/tests/planted_race
+fi
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
