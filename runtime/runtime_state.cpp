@@ -123,13 +123,14 @@ void runtime_state::start_router(std::vector<function> functions) {
 
 runtime_state::~runtime_state() {
   stop(std::nullopt);
-  alarm_.reset();
-  own_steps_.reset();
   const auto gateway = caf::actor_cast<caf::actor>(std::exchange(gateway_, nullptr));
   caf::anon_send_exit(gateway, caf::exit_reason::user_shutdown);
   wait_for(gateway);
   caf::anon_send_exit(router_, caf::exit_reason::user_shutdown);
   wait_for(router_);
+  // Only now does nobody set the alarm or submit a step any more.
+  alarm_.reset();
+  own_steps_.reset();
   router_ = nullptr;
   if (environment_ != nullptr) {
     environment_->run_messages = {};

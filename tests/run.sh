@@ -64,7 +64,7 @@ build() {
 export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
 build dev
 dev=.build/dev
-for suite in storage actors runtime crash; do run_suite "$suite" $dev/tests/${suite}_tests; done
+for suite in storage actors runtime threads crash; do run_suite "$suite" $dev/tests/${suite}_tests; done
 if [ -z "$filter" ]; then
   run_check "layers hold" tests/layers.sh
   for example in cleanup_after_cancel embed_in_caf; do run_check "example $example" $dev/runtime/examples/$example; done

@@ -1,0 +1,130 @@
+// The real thing, with its threads: what TSan is to look at. Waits for outcomes, never for time.
+
+#include <boost/test/unit_test.hpp>
+
+#include <atomic>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include <caesura/caesura.hpp>
+
+#include "tests/support/temporary_directory.hpp"
+
+namespace {
+
+using namespace caesura;
+using namespace std::chrono_literals;
+
+constexpr duration patience = 60s;
+
+options small(const std::string& directory) {
+  return {.directory = directory, .step_threads = 8, .live_runs = 50, .map_size_bytes = std::size_t{256} << 20};
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(threads)
+
+BOOST_AUTO_TEST_CASE(runs_of_many_senders_all_end_as_promised) {
+  const caesura::testing::temporary_directory directory;
+  std::atomic<int> steps{0};
+  const function two_steps{.id = "f",
+                           .triggers = {{.event = "go"}},
+                           .cancel_on = {{.event = "stop", .when = "event.data.id == async.data.id"}},
+                           .body = [&](context step) -> task<int> {
+                             const int a = co_await step.run("a", [&] { return ++steps, 1; });
+                             co_await step.sleep_for("blink", 5ms);
+                             co_return a + co_await step.run("b", [&] { return ++steps, 1; });
+                           }};
+  std::vector<std::thread> senders;
+  std::mutex mutex;
+  std::set<run_id> kept;
+  std::set<run_id> cancelled;
+  std::set<run_id> late;
+  {
+    runtime runtime{small(directory.path()), {two_steps}};
+    for (int sender = 0; sender < 4; ++sender) {
+      senders.emplace_back([&, sender] {
+        for (int i = 0; i < 50; ++i) {
+          const auto sent = runtime.send({.name = "go", .data = {{"id", sender * 1000 + i}}});
+          const auto run = sent.runs.at(0);
+          if (i % 3 == 0) runtime.send({.name = "stop", .data = {{"id", sender * 1000 + i}}});
+          const auto outcome = i % 3 == 1 ? runtime.cancel(run) : cancel_outcome::unknown_run;
+          const std::lock_guard lock{mutex};
+          if (i % 3 == 2) {
+            kept.insert(run);
+          } else if (outcome == cancel_outcome::already_completed) {
+            late.insert(run);
+          } else if (i % 3 == 1) {
+            cancelled.insert(run);
+          }
+        }
+      });
+    }
+    for (auto& sender : senders) sender.join();
+    for (const auto& run : kept) BOOST_TEST((runtime.wait(run, patience).value().status == run_status::completed));
+    for (const auto& run : late) BOOST_TEST((runtime.wait(run, patience).value().status == run_status::completed));
+    for (const auto& run : cancelled) BOOST_TEST((runtime.wait(run, patience).value().status == run_status::cancelled));
+    for (const auto& run : runtime.list({.limit = 5000}).runs) BOOST_TEST(runtime.wait(run.id, patience).has_value());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(destroying_the_runtime_finishes_executing_steps_and_leaves_the_rest_to_the_next_start) {
+  const caesura::testing::temporary_directory directory;
+  std::atomic<int> executed{0};
+  const auto functions = [&] {
+    return std::vector<function>{{.id = "f", .triggers = {{.event = "go"}}, .body = [&](context step) -> task<> {
+                                    for (int i = 0; i < 5; ++i) co_await step.run("s", [&] { ++executed; });
+                                  }}};
+  };
+  std::vector<run_id> runs;
+  for (int generation = 0; generation < 5; ++generation) {
+    runtime runtime{small(directory.path()), functions()};
+    for (int i = 0; i < 20; ++i) runs.push_back(runtime.send({.name = "go"}).runs.at(0));
+  }
+  {
+    runtime runtime{small(directory.path()), functions()};
+    for (const auto& run : runs) BOOST_TEST((runtime.wait(run, patience).value().status == run_status::completed));
+  }
+  BOOST_TEST(executed == 500);  // a clean stop repeats no step
+}
+
+BOOST_AUTO_TEST_CASE(a_cancel_answered_while_a_step_executes_is_honoured_after_it) {
+  const caesura::testing::temporary_directory directory;
+  std::atomic<bool> is_executing{false};
+  std::atomic<bool> may_end{false};
+  bool went_on = false;
+  runtime runtime{small(directory.path()), {{.id = "f", .triggers = {{.event = "go"}}, .body = [&](context step) -> task<> {
+                                                co_await step.run("slow", [&] {
+                                                  is_executing = true;
+                                                  is_executing.notify_all();
+                                                  may_end.wait(false);
+                                                });
+                                                co_await step.run("next", [&] { went_on = true; });
+                                              }}}};
+  const auto run = runtime.send({.name = "go"}).runs.at(0);
+  is_executing.wait(false);
+  BOOST_TEST((runtime.cancel(run) == cancel_outcome::cancelling));
+  BOOST_TEST(!runtime.wait(run, 0ms).has_value());
+  may_end = true;
+  may_end.notify_all();
+  BOOST_TEST((runtime.wait(run, patience).value().status == run_status::cancelled));
+  BOOST_TEST(!went_on);
+  BOOST_TEST(runtime.steps(run).size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(too_many_waiting_commands_are_answered_overloaded) {
+  const caesura::testing::temporary_directory directory;
+  auto options = small(directory.path());
+  options.waiting_commands = 0;
+  runtime runtime{options, {}};
+  try {
+    runtime.send({.name = "go"});
+    BOOST_FAIL("it was accepted");
+  } catch (const error& e) {
+    BOOST_TEST((e.code() == errc::overloaded));
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
