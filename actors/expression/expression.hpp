@@ -79,8 +79,8 @@ class compiled {
   std::shared_ptr<const shared> root_;  // owners: the copies; null: always true
 };
 
-// The value at a path of an event scope; missing when it is not there.
-[[nodiscard]] storage::document_view value_at(const storage::document_view& data, const std::vector<std::string>& path_below_data);
+// The value at a path below the data of an event, whose first element is "data"; missing when it is not there.
+[[nodiscard]] storage::document_view value_at(const storage::document_view& data, const std::vector<std::string>& path);
 
 // Hash of the value that a rule's conjunct asks of the incoming event (async side), or of the run's own event (event side). nullopt:
 // the path is missing, so the rule cannot match through it.

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "actors/expression/expression.hpp"
+#include "actors/expression/tree.hpp"
+#include "actors/expression/value.hpp"
+
+namespace caesura::expression {
+
+// One evaluation of a tree over events. Charges each node visited, element compared and 16 bytes of text touched to a budget; past it
+// everything is an error. No clock, no exception, no heap for plain comparisons.
+class evaluation {
+ public:
+  evaluation(const event_scope& event, const event_scope* async, std::size_t budget) : event_{event}, async_{async}, budget_{budget} {}
+
+  [[nodiscard]] value run(const node& n);
+  // The first error met; its position is that of the node.
+  [[nodiscard]] const std::string& error() const noexcept { return error_; }
+
+ private:
+  value fail(const node& n, std::string why);
+  bool charge(const node& n, std::size_t cost);
+  [[nodiscard]] std::optional<bool> condition(const node& n, const value& v);
+
+  value path(const node& n);
+  value list(const node& n);
+  value logical(const node& n, bool is_and);
+  value equality(const node& n);
+  value ordering(const node& n);
+  value membership(const node& n);
+  value arithmetic(const node& n);
+  value integers(const node& n, std::int64_t a, std::int64_t b);
+  value times(const node& n, const value& a, const value& b);
+  value minus(const node& n);
+  value index(const node& n);
+  value call(const node& n);
+  value size(const node& n, const value& v);
+  value text_test(const node& n);
+  value conversion(const node& n);
+  value macro(const node& n);
+  value keep(std::string text);
+
+  const event_scope& event_;
+  const event_scope* const async_;
+  std::size_t budget_;
+  std::string error_;
+  std::vector<value> variables_;
+  std::deque<std::string> texts_;
+  std::deque<std::vector<value>> lists_;
+};
+
+}  // namespace caesura::expression
