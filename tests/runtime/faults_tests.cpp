@@ -1,0 +1,193 @@
+// What goes wrong around the runtime: commits that fail, disks that are full, commands that poison.
+
+#include <boost/test/unit_test.hpp>
+
+#include "tests/support/world.hpp"
+
+namespace {
+
+using namespace caesura;
+using caesura::testing::world;
+using namespace std::chrono_literals;
+
+struct faulty_world : world {
+  int executed = 0;
+  bool is_full = false;
+
+  faulty_world() {
+    before_commit = [this](std::uint64_t) {
+      if (is_full) throw error{errc::storage_full, "no space left on the disk"};
+    };
+  }
+  function two_steps() {
+    return {.id = "f",
+            .triggers = {{.event = "go"}},
+            .cancel_on = {{.event = "stop", .when = "event.data.id == async.data.id"}},
+            .body = [this](context step) -> task<int> {
+              const int a = co_await step.run("a", [&] { return ++executed; });
+              const int b = co_await step.run("b", [&] { return ++executed; });
+              co_return a * 10 + b;
+            }};
+  }
+};
+
+errc code_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const error& e) {
+    return e.code();
+  }
+  return errc::unknown_run;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(faults)
+
+BOOST_FIXTURE_TEST_CASE(send_throws_on_a_full_disk_and_records_nothing, faulty_world) {
+  open({two_steps()});
+  is_full = true;
+  BOOST_TEST(code_of([&] { runtime().send({.name = "go", .id = "e-1"}); }) == errc::storage_full);
+  is_full = false;
+  run();
+  BOOST_TEST(runtime().list().runs.empty());
+  BOOST_TEST(executed == 0);
+  BOOST_TEST(!runtime().send({.name = "go", .id = "e-1"}).is_duplicate);  // it was not accepted before
+  run();
+  BOOST_TEST(executed == 2);
+}
+
+BOOST_FIXTURE_TEST_CASE(an_executing_step_keeps_its_result_until_there_is_room, faulty_world) {
+  open({two_steps()});
+  const auto run_of = start({.name = "go"});
+  settle();
+  is_full = true;
+  execute_step();
+  BOOST_TEST(executed == 1);
+  BOOST_TEST(runtime().steps(run_of).empty());
+  BOOST_TEST(steps().waiting() == 0U);  // the next step does not start before the record of this one is durable
+  advance(5s);
+  BOOST_TEST(executed == 1);
+  is_full = false;
+  advance(5s);
+  BOOST_TEST(executed == 2);
+  BOOST_TEST(runtime().result<int>(run_of) == 12);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_failed_commit_leaves_listeners_timers_and_queue_as_they_were, faulty_world) {
+  open({{.id = "sleeper",
+         .triggers = {{.event = "go"}},
+         .cancel_on = {{.event = "stop", .when = "event.data.id == async.data.id"}},
+         .body = [](context step) -> task<> { co_await step.sleep_for("day", days{1}); }}});
+  const auto run_of = start({.name = "go", .data = {{"id", 1}}});
+  run();
+  is_full = true;
+  BOOST_TEST(code_of([&] { runtime().send({.name = "stop", .data = {{"id", 1}}}); }) == errc::storage_full);
+  BOOST_TEST(code_of([&] { runtime().cancel(run_of); }) == errc::storage_full);
+  is_full = false;
+  BOOST_TEST(status(run_of) == run_status::sleeping);
+  const auto second = start({.name = "go", .data = {{"id", 2}}});
+  advance(1h);
+  runtime().send({.name = "stop", .data = {{"id", 2}}});
+  BOOST_TEST(status(second) == run_status::cancelled);
+  advance(days{1});
+  BOOST_TEST(status(run_of) == run_status::completed);
+}
+
+BOOST_FIXTURE_TEST_CASE(timers_wait_for_room, faulty_world) {
+  open({{.id = "sleeper", .triggers = {{.event = "go"}}, .body = [](context step) -> task<> {
+           co_await step.sleep_for("hour", 1h);
+         }}});
+  const auto run_of = start({.name = "go"});
+  run();
+  is_full = true;
+  advance(61min);
+  BOOST_TEST(status(run_of) == run_status::sleeping);
+  is_full = false;
+  advance(1min);
+  BOOST_TEST(status(run_of) == run_status::completed);
+}
+
+BOOST_FIXTURE_TEST_CASE(every_write_of_a_scenario_may_fail_once_and_nothing_acknowledged_is_lost, world) {
+  // The k-th put or delete throws; whatever was answered before or after holds.
+  int injected = 0;
+  for (int k = 1; k < 200; ++k) {
+    world one;
+    int executed = 0;
+    int countdown = 0;
+    bool has_failed = false;
+    one.before_write = [&] {
+      if (countdown > 0 && --countdown == 0) {
+        has_failed = true;
+        throw error{errc::storage_failed, "write failed"};
+      }
+    };
+    one.open({{.id = "f",
+               .triggers = {{.event = "go"}},
+               .cancel_on = {{.event = "stop"}},
+               .body =
+                   [&](context step) -> task<int> {
+                     co_await step.run("a", [&] { ++executed; });
+                     co_await step.sleep_for("hour", 1h);
+                     co_return co_await step.run("b", [&] { return ++executed; });
+                   }},
+              {.id = "cleanup", .triggers = {{.event = "inngest/function.cancelled"}}, .body = [&](context step) -> task<> {
+                 co_await step.run("clean", [&] {});
+               }}});
+    countdown = k;
+    std::vector<run_id> accepted;
+    for (int i = 0; i < 3; ++i) {
+      try {
+        accepted.push_back(one.start({.name = "go"}));
+      } catch (const error& e) {
+        BOOST_TEST((e.code() == errc::storage_failed));
+      }
+    }
+    cancel_outcome outcome = cancel_outcome::unknown_run;
+    one.run();
+    try {
+      outcome = one.runtime().cancel(accepted.at(0));
+    } catch (const error& e) {
+      BOOST_TEST((e.code() == errc::storage_failed));
+    }
+    one.advance(3h);
+    BOOST_TEST_CONTEXT("write " << k << " failed") {
+      for (const auto& run : accepted) BOOST_TEST(is_ended(one.status(run)));
+      if (outcome == cancel_outcome::cancelled) BOOST_TEST(one.status(accepted[0]) == run_status::cancelled);
+      BOOST_TEST(one.runtime().list({.function = "cleanup"}).runs.size() == (outcome == cancel_outcome::cancelled ? 1U : 0U));
+    }
+    if (!has_failed) break;
+    ++injected;
+  }
+  BOOST_TEST_MESSAGE("writes failed: " << injected);
+  BOOST_TEST(injected > 40);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_map_that_is_full_is_a_clear_error_and_the_store_works_again_in_a_larger_one, world) {
+  options().map_size_bytes = std::size_t{1} << 20;
+  int executed = 0;
+  const auto functions = [&] {
+    return std::vector<function>{{.id = "f", .triggers = {{.event = "go"}}, .body = [&](context step) -> task<> {
+                                    co_await step.run("s", [&] { ++executed; });
+                                  }}};
+  };
+  open(functions());
+  std::vector<run_id> accepted;
+  errc code{};
+  for (int i = 0; i < 1000 && code == errc{}; ++i) {
+    try {
+      accepted.push_back(start({.name = "go", .data = {{"x", std::string(20'000, 'x')}}}));
+    } catch (const error& e) {
+      code = e.code();
+      BOOST_TEST(std::string{e.what()}.find("map_size_bytes") != std::string::npos);
+    }
+  }
+  BOOST_TEST(code == errc::storage_full);
+  crash();
+  options().map_size_bytes = std::size_t{64} << 20;
+  open(functions());
+  run();
+  for (const auto& run : accepted) BOOST_TEST(status(run) == run_status::completed);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
