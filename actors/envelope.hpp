@@ -4,6 +4,7 @@
 // sending happens before receiving; the envelope tells it.
 
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 #include <caf/allowed_unsafe_message_type.hpp>
@@ -32,13 +33,13 @@ class envelope {
   envelope() = default;
   explicit envelope(std::shared_ptr<T> content) : content_{std::move(content)} {
 #ifdef CAESURA_TSAN
-    __tsan_release(content_.get());
+    __tsan_release(const_cast<std::remove_const_t<T>*>(content_.get()));
 #endif
   }
 
   [[nodiscard]] const std::shared_ptr<T>& open() const {
 #ifdef CAESURA_TSAN
-    __tsan_acquire(content_.get());
+    __tsan_acquire(const_cast<std::remove_const_t<T>*>(content_.get()));
 #endif
     return content_;
   }

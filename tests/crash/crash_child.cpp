@@ -51,18 +51,25 @@ function cleanup() {
           }};
 }
 
+// The cancel was answered. While the run has not ended, a step that passed its gate before may still be about to say so.
+void log_cancel(runtime& runtime, const run_id& run) {
+  const auto status = runtime.get(run).value().status;
+  if (status == run_status::completed) return;  // before the event
+  log_line((is_ended(status) ? "cancelled " : "cancelling ") + to_string(run));
+}
+
 void play(runtime& runtime, int generation) {
-  for (int i = 0; i < 12; ++i) {
+  for (int i = 0; i < 24; ++i) {
     const std::string id = "w-" + std::to_string(generation) + "-" + std::to_string(i);
     const auto sent = runtime.send({.name = "work/created", .data = {{"id", id}}, .id = id});
     for (const auto& run : sent.runs) log_line("accepted " + to_string(run));
     if (i % 3 == 0) {
       const event deleted{.name = "work/deleted", .data = {{"id", id}}};
       runtime.send(deleted);
-      for (const auto& run : sent.runs) log_line("cancelled " + to_string(run));
+      for (const auto& run : sent.runs) log_cancel(runtime, run);
     } else if (i % 3 == 1) {
       const auto outcome = runtime.cancel(sent.runs.at(0));
-      log_line((outcome == cancel_outcome::already_completed ? "late " : "cancelled ") + to_string(sent.runs.at(0)));
+      if (outcome != cancel_outcome::already_completed) log_cancel(runtime, sent.runs.at(0));
     }
   }
 }
@@ -90,12 +97,16 @@ int main(int count, char** arguments) {
   {
     runtime runtime{{.directory = directory + "/store", .step_threads = 4, .map_size_bytes = std::size_t{256} << 20}, {work(), cleanup()}, hooks};
     if (kill_at != 0 || std::string{arguments[3]} == "play") play(runtime, static_cast<int>(::getpid()));
-    // All that was accepted ends.
+    // All that was accepted ends, and each cancelled run's cleanup after it.
     for (bool is_all_ended = false; !is_all_ended;) {
       is_all_ended = true;
+      std::ptrdiff_t cancelled = 0;
+      std::ptrdiff_t cleanups = 0;
       for (auto filter = run_filter{.limit = 5000};;) {
         const auto page = runtime.list(filter);
         for (const auto& run : page.runs) {
+          if (run.function == "cleanup") ++cleanups;
+          if (run.status == run_status::cancelled) ++cancelled;
           if (is_ended(run.status)) continue;
           is_all_ended = false;
           (void)runtime.wait(run.id, 30s);
@@ -103,6 +114,7 @@ int main(int count, char** arguments) {
         if (!page.next) break;
         filter.before = page.next;
       }
+      if (cancelled != cleanups) is_all_ended = false;  // its event is still in the outbox
     }
     for (const auto& run : runtime.list({.limit = 5000}).runs) {
       log_line("end " + to_string(run.id) + " " + std::string{to_string(run.status)} + " " + run.function);
