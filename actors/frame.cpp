@@ -108,7 +108,7 @@ detail::operation* frame::find_pending(std::string_view id) const noexcept {
 }
 
 bool frame::admit(detail::operation& op) {
-  if (const auto uses = uses_of(op.id); uses > 0) op.id += ":" + std::to_string(uses);
+  if (const auto uses = uses_of(op.id); uses > 0) op.id.append(1, ':').append(std::to_string(uses));
   const step_info* const row = find_row(op.id);
   if (row == nullptr) return false;
   take_row(op, *row);

@@ -49,15 +49,15 @@ struct looked_up {
 };
 
 looked_up look_up(const expression::compiled& compiled, std::size_t waiting, std::size_t first_event) {
-  constexpr std::size_t distinct = 4'096;
+  constexpr std::size_t distinct = 100'000;
   constexpr std::size_t look_ups = 1'000'000;
   caesura::actors::listener_index index;
-  const auto before = anonymous_bytes();
+  const auto before = allocated_bytes();
   for (std::size_t i = 0; i < waiting; ++i) {
     const auto data = data_of(i);
     index.insert({.event = event_name, .rule = &compiled, .key = caesura::actors::key_of(compiled, scope_of(data)), .run = run_number(i)});
   }
-  const auto memory = anonymous_bytes() - before;
+  const auto memory = allocated_bytes() - before;
   std::vector<caesura::document> incoming;
   for (std::size_t i = 0; i < distinct; ++i) incoming.push_back(data_of(first_event + i * 7'919 % waiting));
   std::size_t found = 0;
@@ -100,7 +100,7 @@ void ask_index(std::size_t waiting, const expression::compiled& compiled, std::s
     misses.push_back(miss.events_per_second);
     bytes = std::max(bytes, hit.bytes_per_run);
   }
-  row("events matched per second by the index alone, " + number(static_cast<double>(waiting)) + " waiting runs",
+  row("events matched per second by the index alone, " + number(waiting) + " waiting runs",
       number(median(hits)) + " /s that hit one, " + number(median(misses)) + " /s that hit none",
       number(1e6 / median(hits)) + " µs an event, " + number(bytes) + " bytes a run" +
           (linear > 0 ? "; evaluating every rule: " + number(linear) + " /s" : std::string{}));

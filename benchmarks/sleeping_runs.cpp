@@ -6,8 +6,6 @@
 //
 // What matters: the number of runs. A start reads each live run once and rebuilds index and timers.
 
-#include <malloc.h>
-
 #include <optional>
 
 #include <caesura/caesura.hpp>
@@ -53,7 +51,7 @@ int main(int argc, char** argv) {
   const std::size_t count = argc > 2 ? static_cast<std::size_t>(std::atoi(argv[2])) : 100'000;
   const auto runs = static_cast<double>(count);
   const scratch_directory scratch;
-  head("sleeping_runs", scratch.path(), number(runs) + " sleeping runs, each with one cancel rule");
+  head("sleeping_runs", scratch.path(), number(count) + " sleeping runs, each with one cancel rule");
   const std::string directory = scratch.file("store");
 
   std::optional<caesura::runtime> runtime;
@@ -86,9 +84,9 @@ int main(int argc, char** argv) {
   const auto memory_opened = static_cast<double>(settled_memory() - memory_closed) / runs;
   if (count_sleeping(*runtime) != count) throw std::runtime_error{"a sleeping run is lost"};
 
-  row("memory per sleeping run, " + number(runs) + " of them", number(memory) + " bytes", "after a restart: " + number(memory_opened) + " bytes");
+  row("memory per sleeping run, " + number(count) + " of them", number(memory) + " bytes", "after a restart: " + number(memory_opened) + " bytes");
   row("disk per sleeping run, with its event", number(disk) + " bytes", "its event's data: about 140 bytes");
-  row("start with " + number(runs) + " sleeping runs", number(1000 * to_open) + " ms",
+  row("start with " + number(count) + " sleeping runs", number(1000 * to_open) + " ms",
       number(1e6 * to_open / runs) + " µs a run, files in the page cache");
   row("runs per second from event to sleep", number(runs / to_rest) + " /s", "two commits a run, 2 000 live at once");
 }

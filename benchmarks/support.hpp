@@ -3,7 +3,9 @@
 // What every benchmark prints and measures with: the machine, the disk's sync, percentiles, a scratch directory, one table format.
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -64,14 +66,17 @@ class scratch_directory {
 }
 [[nodiscard]] inline double median(std::vector<double> values) { return percentile(std::move(values), 0.5); }
 
-[[nodiscard]] inline std::string number(double value) {
-  std::array<char, 64> text{};
-  const int decimals = value >= 100 ? 0 : value >= 10 ? 1 : 2;
-  std::snprintf(text.data(), text.size(), "%.*f", decimals, value);
-  std::string out = text.data();
-  if (decimals > 0) return out;
+[[nodiscard]] inline std::string number(std::size_t value) {
+  std::string out = std::to_string(value);
   for (auto place = static_cast<std::ptrdiff_t>(out.size()) - 3; place > 0; place -= 3) out.insert(static_cast<std::size_t>(place), 1, ' ');
   return out;
+}
+
+[[nodiscard]] inline std::string number(double value) {
+  if (value >= 100) return number(static_cast<std::size_t>(value + 0.5));
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), "%.*f", value >= 10 ? 1 : 2, value);
+  return text.data();
 }
 
 [[nodiscard]] inline std::string micros(double value) { return value >= 10'000 ? number(value / 1000) + " ms" : number(value) + " µs"; }
@@ -79,7 +84,9 @@ class scratch_directory {
 [[nodiscard]] inline std::string first_line_after(const char* file, std::string_view label) {
   std::ifstream in{file};
   for (std::string line; std::getline(in, line);) {
-    if (line.starts_with(label)) return line.substr(std::min(line.size(), line.find(':') + 2));
+    if (!line.starts_with(label)) continue;
+    const auto value = line.find_first_not_of(" \t", line.find(':') + 1);
+    return value == std::string::npos ? "unknown" : line.substr(value);
   }
   return "unknown";
 }
@@ -120,7 +127,7 @@ class scratch_directory {
 
 // Lines that begin with # go above the table, lines that begin with | are its rows: run.sh puts the rows of all programs into one.
 inline void head(std::string_view program, const std::string& directory, const std::string& parameters) {
-  std::printf("# machine: %s, %u cores, %s of memory; commit %s\n", first_line_after("/proc/cpuinfo", "model name").c_str(),
+  std::printf("# machine: %s, %u cores, memory %s; commit %s\n", first_line_after("/proc/cpuinfo", "model name").c_str(),
               std::thread::hardware_concurrency(), first_line_after("/proc/meminfo", "MemTotal").c_str(), commit().c_str());
   std::printf("# %.*s: %s; disk sync p50 %s\n", static_cast<int>(program.size()), program.data(), parameters.c_str(),
               micros(disk_sync_p50_us(directory)).c_str());
@@ -149,6 +156,20 @@ inline void row(const std::string& question, const std::string& figure, const st
     if (line.starts_with("RssAnon:")) return std::strtoull(line.c_str() + std::strlen("RssAnon:"), nullptr, 10) * 1024;
   }
   return resident_bytes();
+}
+
+// Processor time of all threads of this process, in microseconds.
+[[nodiscard]] inline double processor_us() {
+  rusage used{};
+  ::getrusage(RUSAGE_SELF, &used);
+  const auto us = [](const timeval& time) { return 1e6 * static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec); };
+  return us(used.ru_utime) + us(used.ru_stime);
+}
+
+// What this process holds from the allocator.
+[[nodiscard]] inline std::size_t allocated_bytes() {
+  const auto info = ::mallinfo2();
+  return info.uordblks + info.hblkhd;
 }
 
 [[nodiscard]] inline std::size_t disk_bytes(const std::string& directory) {
