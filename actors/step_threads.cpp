@@ -23,13 +23,24 @@ void step_threads::submit(std::shared_ptr<step_job> job) {
   {
     const std::lock_guard lock{mutex_};
     jobs_.push_back(std::move(job));
-    if (jobs_.size() > idle_ && threads_.size() < max_threads_) {
-      threads_.emplace_back([this, me = threads_.size()] { work(me); });
-    } else {
-      wake = idle_ > 0;
-    }
+    wake = ask_for_one_more();
   }
   if (wake) has_work_.notify_one();
+}
+
+// One thread at a time is on its way: when it arrives and finds more than its own job, it asks for the next one before it executes. True:
+// the caller wakes one once it has let go of the lock.
+bool step_threads::ask_for_one_more() {
+  if (is_waking_ || jobs_.empty()) return false;
+  if (idle_ > 0) {
+    is_waking_ = true;
+    return true;
+  }
+  if (threads_.size() < max_threads_) {
+    is_waking_ = true;
+    threads_.emplace_back([this, me = threads_.size()] { work(me); });
+  }
+  return false;
 }
 
 std::vector<std::string> step_threads::executing() const {
@@ -43,21 +54,28 @@ std::vector<std::string> step_threads::executing() const {
 
 void step_threads::work(std::size_t me) {
   std::unique_lock lock{mutex_};
+  is_waking_ = false;
   while (true) {
     if (jobs_.empty()) {
       ++idle_;
-      has_work_.wait(lock, [&] { return !jobs_.empty() || is_stopping_; });
+      has_work_.wait(lock, [&] { return is_waking_ || is_stopping_; });
       --idle_;
+      is_waking_ = false;
     }
     if (is_stopping_) return;
+    if (jobs_.empty()) continue;
     auto job = std::move(jobs_.front());
     jobs_.pop_front();
     current_[me] = job;
+    const bool wake = ask_for_one_more();
     lock.unlock();
+    if (wake) has_work_.notify_one();
     execute(*job, clock_, result_limit_bytes_);
     lock.lock();
-    current_[me] = nullptr;
+    // What the job holds ends without the lock, but only if it is the last owner.
+    auto done = std::exchange(current_[me], nullptr);
     lock.unlock();
+    done.reset();
     job.reset();
     lock.lock();
   }

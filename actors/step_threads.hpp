@@ -26,6 +26,7 @@ class step_threads final : public step_executor {
 
  private:
   void work(std::size_t me);
+  [[nodiscard]] bool ask_for_one_more();
 
   const std::size_t max_threads_;
   const clock& clock_;
@@ -37,6 +38,7 @@ class step_threads final : public step_executor {
   std::vector<std::shared_ptr<step_job>> current_;  // by thread
   std::vector<std::thread> threads_;
   std::size_t idle_ = 0;
+  bool is_waking_ = false;
   bool is_stopping_ = false;
 };
 
