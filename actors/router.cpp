@@ -73,6 +73,7 @@ std::uint64_t mix(std::uint64_t& state) {  // splitmix64
 router::router(storage::store& store, std::unique_ptr<router_state> state, const clock& clock, std::uint64_t seed, ports ports)
     : store_{store}, state_{std::move(state)}, clock_{clock}, ports_{std::move(ports)}, entropy_{seed} {
   state_->undo.clear();
+  if (const auto commits = store_.begin_read()->find_meta("commits")) commits_ = std::stoull(*commits);
 }
 
 router::~router() = default;
@@ -200,8 +201,30 @@ void router::flush() {
 void router::commit() {
   const auto& last = state_->ids.last();
   tx_->put_meta("last_id", {reinterpret_cast<const char*>(last.bytes.data()), last.bytes.size()});
-  tx_->commit();
+  tx_->put_meta("commits", std::to_string(++commits_));
+  try {
+    tx_->commit();
+  } catch (const error& e) {
+    if (e.code() != errc::outcome_unknown) throw;
+    tx_.reset();
+    if (!is_committed_after_all()) throw error{errc::storage_failed, e.what()};
+  }
   tx_.reset();
+}
+
+// A commit failed half way. Opened anew, the file says whether it has it; one more commit makes that durable before anybody is told.
+// Throws error{outcome_unknown} when even this fails: then nobody knows until the next start.
+bool router::is_committed_after_all() {
+  try {
+    store_.reopen();
+    if (store_.begin_read()->find_meta("commits") != std::to_string(commits_)) return false;
+    const auto tx = store_.begin_write();
+    tx->put_meta("confirmed", std::to_string(commits_));
+    tx->commit();
+    return true;
+  } catch (const error& e) {
+    throw error{errc::outcome_unknown, std::string{"a commit failed half way, and the store could not be opened anew: "} + e.what()};
+  }
 }
 
 void router::take_back() {

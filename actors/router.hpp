@@ -66,6 +66,7 @@ class router {
   void run_alone(const command_ptr& command);
   void could_not(const command_ptr& command, const error& why);
   void commit();
+  [[nodiscard]] bool is_committed_after_all();
   void release();
   void emit(output&& value);
   void forget(const run_id& run);
@@ -80,6 +81,7 @@ class router {
   const clock& clock_;
   const ports ports_;
   std::uint64_t entropy_;
+  std::uint64_t commits_ = 0;  // of this store, ever; stored with each, so that a commit can be recognised
 
   // The open batch.
   std::unique_ptr<storage::write_transaction> tx_;

@@ -302,26 +302,35 @@ std::string_view name_of(table where) noexcept {
   return names[static_cast<std::size_t>(where)];
 }
 
-template <class Record>
-std::string encode(table where, std::string_view key, const Record& record) {
-  const auto packed = pack(record);
-  const std::string_view body{packed.data(), packed.size()};
-  const std::uint32_t sum = checksum(where, key, body);
-  std::string bytes;
-  bytes.reserve(body.size() + checksum_bytes);
-  bytes += body;
-  for (int shift = 0; shift < 32; shift += 8) bytes += static_cast<char>((sum >> shift) & 0xFF);
+std::string seal(table where, std::string_view key, std::string_view bytes) {
+  const std::uint32_t sum = checksum(where, key, bytes);
+  std::string sealed;
+  sealed.reserve(bytes.size() + checksum_bytes);
+  sealed += bytes;
+  for (int shift = 0; shift < 32; shift += 8) sealed += static_cast<char>((sum >> shift) & 0xFF);
+  return sealed;
+}
+
+std::optional<std::string_view> unseal(table where, std::string_view key, std::string_view sealed) {
+  if (sealed.size() < checksum_bytes) return std::nullopt;
+  const auto bytes = sealed.substr(0, sealed.size() - checksum_bytes);
+  std::uint32_t sum = 0;
+  for (std::size_t i = 0; i < checksum_bytes; ++i) sum |= std::uint32_t{static_cast<std::uint8_t>(sealed[bytes.size() + i])} << (8 * i);
+  if (sum != checksum(where, key, bytes)) return std::nullopt;
   return bytes;
 }
 
 template <class Record>
+std::string encode(table where, std::string_view key, const Record& record) {
+  const auto packed = pack(record);
+  return seal(where, key, {packed.data(), packed.size()});
+}
+
+template <class Record>
 std::optional<Record> decode(table where, std::string_view key, std::string_view bytes) {
-  if (bytes.size() < checksum_bytes) return std::nullopt;
-  const auto body = bytes.substr(0, bytes.size() - checksum_bytes);
-  std::uint32_t sum = 0;
-  for (std::size_t i = 0; i < checksum_bytes; ++i) sum |= std::uint32_t{static_cast<std::uint8_t>(bytes[body.size() + i])} << (8 * i);
-  if (sum != checksum(where, key, body)) return std::nullopt;
-  reader in{document_view{body}};
+  const auto body = unseal(where, key, bytes);
+  if (!body) return std::nullopt;
+  reader in{document_view{*body}};
   std::optional<Record> record{std::in_place};
   fields(in, *record);
   if (!in.is_good()) return std::nullopt;

@@ -35,6 +35,10 @@ template <class Record>
 template <class Record>
 [[nodiscard]] std::optional<Record> decode(table where, std::string_view key, std::string_view bytes);
 
+// The same for plain bytes: the rows of `meta`.
+[[nodiscard]] std::string seal(table where, std::string_view key, std::string_view bytes);
+[[nodiscard]] std::optional<std::string_view> unseal(table where, std::string_view key, std::string_view sealed);
+
 // The msgpack array alone, for hashing definitions.
 [[nodiscard]] std::string encode_body(const definition_record& record);
 

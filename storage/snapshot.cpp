@@ -149,7 +149,9 @@ id_page snapshot::runs_of(std::string_view function, const run_id& before, std::
 std::optional<std::string> snapshot::find_meta(std::string_view name) const {
   const auto value = transaction_->get(table::meta, name);
   if (!value) return std::nullopt;
-  return std::string{*value};
+  const auto bytes = unseal(table::meta, name, *value);
+  if (!bytes) throw error{errc::store_corrupt, "table meta: the row \"" + std::string{name} + "\" fails its checksum"};
+  return std::string{*bytes};
 }
 
 }  // namespace caesura::storage

@@ -170,7 +170,7 @@ void write_transaction::put_sweep(const position& place, const sweep_record& rec
 
 void write_transaction::delete_sweep(const position& place) { remove(table::sweeps, key_of(place)); }
 
-void write_transaction::put_meta(std::string_view name, std::string_view value) { put(table::meta, name, value); }
+void write_transaction::put_meta(std::string_view name, std::string_view value) { put(table::meta, name, seal(table::meta, name, value)); }
 
 void write_transaction::delete_meta(std::string_view name) { remove(table::meta, name); }
 

@@ -67,6 +67,7 @@ dev=.build/dev
 for suite in storage actors runtime threads crash; do run_suite "$suite" $dev/tests/${suite}_tests; done
 if [ -z "$filter" ]; then
   run_check "layers hold" tests/layers.sh
+  run_check "listings are parts of the examples" tests/listings.sh
   for example in cleanup_after_cancel embed_in_caf; do run_check "example $example" $dev/runtime/examples/$example; done
   run_check "example schedule_reminder --demo" $dev/runtime/examples/schedule_reminder --demo
   run_check "embedding" tests/embedding/build.sh

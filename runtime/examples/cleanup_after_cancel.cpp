@@ -1,5 +1,5 @@
-// An order is cancelled while it charges the card. The charge is not interrupted, its result is recorded, nothing is shipped, and a
-// second function gives the money back. Exit status 0 if that is what happened.
+// An order is cancelled while it charges the card. The charge is not interrupted, its result is recorded, nothing is shipped,
+// and a second function gives the money back. Exit status 0 if that is what happened.
 
 #include <stdlib.h>
 
@@ -20,9 +20,9 @@ using namespace std::chrono_literals;
 struct shop {
   std::atomic<int> charged{0};
   std::atomic<int> shipped{0};
-  std::promise<void> is_charging{};     // a card is being charged
-  std::promise<void> may_finish{};      // the bank takes this long
-  std::promise<std::string> refunded{}; // the clean-up has been done: why
+  std::promise<void> is_charging{};      // a card is being charged
+  std::promise<void> may_finish{};       // the bank takes this long
+  std::promise<std::string> refunded{};  // the clean-up has been done: for which order
 };
 
 caesura::function place_order(shop& shop) {
@@ -61,11 +61,11 @@ void tell(const std::string& directory) {
   shop shop;  // lives longer than the runtime whose steps use it
   caesura::runtime runtime{{.directory = directory}, {place_order(shop), refund_cancelled_order(shop)}};
 
-  const auto order = runtime.send({.name = "orders/placed", .data = {{"order", "o-17"}}});
+  const auto order = runtime.send({.name = "orders/placed", .data = {{"order", "o-17"}}});  // returns once durable
   const auto run = order.runs.at(0);
-  shop.is_charging.get_future().wait();
+  shop.is_charging.get_future().wait();  // its first step executes
 
-  const auto answer = runtime.cancel(run, {.reason = "asked by support"});
+  const auto answer = runtime.cancel(run, {.reason = "asked by support"});  // cancelling: it ends once the step has completed
   check(answer == caesura::cancel_outcome::cancelling, "the cancel is durable and answered while the step executes");
   runtime.send({.name = "orders/withdrawn", .data = {{"order", "o-17"}}});  // asking again, in another way, is harmless
   check(runtime.cancel(run) == caesura::cancel_outcome::cancelling, "asking again is harmless");
@@ -76,12 +76,14 @@ void tell(const std::string& directory) {
   check(ended && ended->status == caesura::run_status::cancelled, "then it ends cancelled");
   check(ended && ended->cancelled_by->reason == "asked by support", "the first reason is kept");
   const auto steps = runtime.steps(run);
-  check(steps.size() == 1 && steps[0].id == "charge-card" && steps[0].result.get<int>() == 1, "the result of the step is recorded");
+  check(steps.size() == 1 && steps[0].id == "charge-card" && steps[0].result.get<int>() == 1,
+        "the result of the step is recorded");
   check(shop.charged == 1 && shop.shipped == 0, "nothing was shipped");
   check(runtime.cancel(run) == caesura::cancel_outcome::already_cancelled, "a cancel of an ended run says so");
 
   auto refunded = shop.refunded.get_future();
-  check(refunded.wait_for(30s) == std::future_status::ready && refunded.get() == "o-17", "the order was refunded by the second function");
+  check(refunded.wait_for(30s) == std::future_status::ready && refunded.get() == "o-17",
+        "the order was refunded by the second function");
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// A program made of CAF actors borrows its actor system to a runtime and talks to it by messages: one actor sends an event, watches
-// the run that it started, and cancels it. Exit status 0 if the run ended cancelled and the actor was told.
+// A program made of CAF actors borrows its actor system to a runtime and talks to it by messages: one actor sends an event,
+// watches the run that it started, and cancels it. Exit status 0 if the run ended cancelled and the actor was told.
 
 #include <stdlib.h>
 
@@ -33,17 +33,17 @@ caesura::function remind_tomorrow() {
 
 // What this program learns.
 struct report {
-  bool was_answered_after_the_end{false};
+  bool was_told_of_the_end{false};
   caesura::cancel_outcome outcome{caesura::cancel_outcome::unknown_run};
   std::string reason{};
   int answers{0};  // the two come in either order
 };
 
 // Every answer comes after the commit. A request that times out is unknown, not failed: send it again with the same event id.
-caf::behavior customer(caf::event_based_actor* self, caesura::router_handle router, report* learned) {
+// The actor takes no messages of its own, so it ends once its requests are answered.
+void customer(caf::event_based_actor* self, caesura::router_handle router, report* learned) {
   const auto give_up = [self](const caf::error& e) {
     std::cout << "an error: " << self->system().render(e) << std::endl;
-    self->quit();
   };
   const caesura::event created{.name = "tasks/created", .data = {{"task", "t-1"}}, .id = "t-1"};
   self->request(router, 10s, protocol::send_event{created})
@@ -55,7 +55,7 @@ caf::behavior customer(caf::event_based_actor* self, caesura::router_handle rout
                 .then(
                     [=](const protocol::run_ended& ended) {
                       std::cout << "the run has ended: " << to_string(ended.info.status) << std::endl;
-                      learned->was_answered_after_the_end = ended.info.status == caesura::run_status::cancelled;
+                      learned->was_told_of_the_end = ended.info.status == caesura::run_status::cancelled;
                       if (ended.info.cancelled_by) learned->reason = ended.info.cancelled_by->reason;
                       if (++learned->answers == 2) self->quit();
                     },
@@ -70,7 +70,6 @@ caf::behavior customer(caf::event_based_actor* self, caesura::router_handle rout
                     give_up);
           },
           give_up);
-  return {[](caf::unit_t) {}};  // takes no messages of its own; it ends by quit
 }
 
 int talk(const std::string& directory) {
@@ -87,7 +86,7 @@ int talk(const std::string& directory) {
   // The cancel may find the run asleep (cancelled) or still on its way there (cancelling); either way it ends cancelled.
   const bool was_cancelled =
       learned.outcome == caesura::cancel_outcome::cancelled || learned.outcome == caesura::cancel_outcome::cancelling;
-  return learned.was_answered_after_the_end && was_cancelled && learned.reason == "the customer left" ? 0 : 1;
+  return learned.was_told_of_the_end && was_cancelled && learned.reason == "the customer left" ? 0 : 1;
 }
 
 }  // namespace

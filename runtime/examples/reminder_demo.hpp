@@ -2,8 +2,8 @@
 
 // The story that `schedule_reminder --demo` tells, and the check that it was true.
 //
-// The parent starts this program twice on one directory, as part 1 and part 2, and kills part 1. It opens a runtime of its own only
-// after both have ended, to read what is recorded: a process that holds a runtime must not fork.
+// The parent starts this program twice on one directory, as part 1 and part 2, and kills part 1. It opens a runtime of its own
+// only after both have ended, to read what is recorded: a process that holds a runtime must not fork.
 
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -16,7 +16,6 @@
 #include <fstream>
 #include <iostream>
 #include <map>
-#include <sstream>
 #include <string>
 #include <system_error>
 #include <tuple>
@@ -59,7 +58,8 @@ class storyteller {
  public:
   explicit storyteller(const demo_arguments& given)
       : begun_{given.begun},
-        program_{given.directory, {.on_diagnostic = [this](const std::string& text, const caesura::run_id&) { say("note: " + text); }}} {}
+        program_{given.directory,
+                 {.on_diagnostic = [this](const std::string& text, const caesura::run_id&) { say("note: " + text); }}} {}
 
   void create_and_cancel() {
     for (const auto& r : demo_reminders(begun_)) {
@@ -77,22 +77,32 @@ class storyteller {
   }
 
   void go_on() {
+    const auto tasks = tasks_by_run();
     for (const auto& run : program_.open_runs()) {
-      say("found a run that is " + std::string{to_string(run.status)} + " until" +
+      say("recovered " + tasks.at(run.id) + ": its run is " + std::string{to_string(run.status)} + " until" +
           seconds_since(begun_, run.wakes_at.value_or(caesura::time_point{})));
     }
-    program_.wait_for_all([this](const caesura::run_info& run) { say("a run of " + run.function + " is " + std::string{to_string(run.status)}); });
+    program_.wait_for_all([&](const caesura::run_info& run) {
+      say("reminded of " + tasks.at(run.id) + ": its run has " + std::string{to_string(run.status)});
+    });
     say("no run is left: the process ends");
   }
 
  private:
+  // Sending an event again gives the answer of the first time, also hours and crashes later: this is how to find its run.
+  std::map<caesura::run_id, std::string> tasks_by_run() {
+    std::map<caesura::run_id, std::string> tasks;
+    for (const auto& r : demo_reminders(begun_)) tasks[program_.runtime().send(created(r)).runs.at(0)] = r.id;
+    return tasks;
+  }
+
   void say(const std::string& text) { std::cout << seconds_since(begun_, wall_clock()) + "  " + text + "\n" << std::flush; }
 
   const caesura::time_point begun_;
   program program_;
 };
 
-// ---- the parent --------------------------------------------------------------------------------------------------------------
+// The parent's side.
 
 // A child that executes this program again; what it prints is read through a pipe.
 class child_process {
@@ -189,10 +199,15 @@ class demo_verdict {
           "ann and cem got one push each, bob none");
     check(lines_of(directory_ + "/cleanups.log") == std::vector<std::string>{"forget t-2"},
           "the clean-up was done once, for t-2");
-    check(program_.open_runs().empty() && program_.all_runs().size() == 4, "three reminders and one clean-up ran, nothing else");
+    check(program_.open_runs().empty() && program_.all_runs().size() == 4,
+          "three reminders and one clean-up ran, nothing else");
     std::cout << "\nChecked:\n";
-    for (const auto& [sentence, is_true] : checks_) std::cout << (is_true ? "  true      " : "  NOT TRUE  ") << sentence << "\n";
-    return std::ranges::all_of(checks_, [](const auto& one) { return one.second; });
+    bool is_story_true = true;
+    for (const auto& [sentence, is_true] : checks_) {
+      std::cout << (is_true ? "  true      " : "  NOT TRUE  ") << sentence << "\n";
+      is_story_true = is_story_true && is_true;
+    }
+    return is_story_true;
   }
 
  private:
@@ -202,9 +217,9 @@ class demo_verdict {
   void check(bool is_true, std::string sentence) { checks_.emplace_back(std::move(sentence), is_true); }
 
   void follow(const reminder& r) {
-    // The same event once more gives the answer of the first time, also days and crashes later: this is how to find the run.
     const auto answer = program_.runtime().send(created(r));
-    check(answer.is_duplicate && answer.runs.size() == 1, r.id + ": sending its event again starts nothing and names its one run");
+    check(answer.is_duplicate && answer.runs.size() == 1,
+          r.id + ": sending its event again starts nothing and names its one run");
     if (answer.runs.size() != 1) return;
     const auto run = program_.runtime().get(answer.runs.front()).value();
     add(run.created_at, r.id, "created", "event tasks/reminder.created");
@@ -220,19 +235,21 @@ class demo_verdict {
   void follow_cancelled(const caesura::run_info& run) {
     const bool is_as_told = run.status == caesura::run_status::cancelled && run.cancelled_by &&
                             run.cancelled_by->source == caesura::cancel_source::event && run.cancelled_by->rule == 0;
-    check(is_as_told && program_.runtime().steps(run.id).empty(), "t-2: cancelled by the event, rule 0, and no step of it was executed");
-    cancelled_ = run.id;
+    check(is_as_told && program_.runtime().steps(run.id).empty(),
+          "t-2: cancelled by the event, rule 0, and no step of it was executed");
     add(run.ended_at.value_or(run.created_at), "t-2", std::string{to_string(run.status)}, reason_of(run));
   }
 
   void follow_completed(const reminder& r, const caesura::run_info& run) {
     const auto steps = program_.runtime().steps(run.id);
-    const bool has_steps = run.status == caesura::run_status::completed && steps.size() == 2 && steps[1].id == "send-reminder-push";
+    const bool has_steps =
+        run.status == caesura::run_status::completed && steps.size() == 2 && steps[1].id == "send-reminder-push";
     check(has_steps, r.id + ": completed, with its two steps recorded");
     if (!has_steps) return;
     const auto& push = steps[1];
     const auto due = std::max(r.remindAt, facts_.restarted);
-    check(push.started_at >= r.remindAt && push.started_at <= due + 3s && push.started_at > facts_.restarted && run.created_at < facts_.killed,
+    check(push.started_at >= r.remindAt && push.started_at <= due + 3s && push.started_at > facts_.restarted &&
+              run.created_at < facts_.killed,
           r.id + ": created by the first process, pushed by the second, on time");
     add(push.started_at, r.id, "push sent to " + r.userId, "step send-reminder-push, attempt " + std::to_string(push.attempts));
     add(run.ended_at.value_or(push.ended_at), r.id, std::string{to_string(run.status)}, "");
@@ -240,7 +257,8 @@ class demo_verdict {
 
   void follow_cleanups() {
     const auto runs = program_.all_runs("cleanup-after-cancel");
-    check(runs.size() == 1 && runs.front().status == caesura::run_status::completed, "the cancelled run has exactly one clean-up run");
+    check(runs.size() == 1 && runs.front().status == caesura::run_status::completed,
+          "the cancelled run has exactly one clean-up run");
     for (const auto& run : runs) {
       add(run.created_at, "clean-up", "created", "event inngest/function.cancelled");
       for (const auto& step : program_.runtime().steps(run.id)) {
@@ -252,9 +270,10 @@ class demo_verdict {
 
   void print_timeline() {
     std::ranges::stable_sort(timeline_);
-    std::cout << "\nWhat the directory has recorded:\n";
+    std::cout << "\nThe timeline, read from the directory (what was recorded at the time):\n";
     for (const auto& [when, place, who, what, why] : timeline_) {
-      std::cout << seconds_since(facts_.begun, when) << "  " << padded(who, 9) << (why.empty() ? what : padded(what, 24) + why) << "\n";
+      std::cout << seconds_since(facts_.begun, when) << "  " << padded(who, 10) << (why.empty() ? what : padded(what, 24) + why)
+                << "\n";
     }
   }
   static std::string padded(std::string text, std::size_t width) {
@@ -265,16 +284,16 @@ class demo_verdict {
   program& program_;
   const std::string directory_;
   const demo_facts facts_;
-  caesura::run_id cancelled_{};
   std::vector<std::tuple<caesura::time_point, std::size_t, std::string, std::string, std::string>> timeline_;
   std::vector<std::pair<std::string, bool>> checks_;
 };
 
 inline demo_facts play(const std::string& directory) {
   demo_facts facts{.begun = wall_clock()};
-  std::cout << "A reminder is a run: it sleeps until its time, then sends a push. A process creates three, one of them is deleted,\n"
-               "then the process is killed. A second process goes on where the first one was.\n\n"
-               "The first process:\n";
+  std::cout
+      << "A reminder is a run: it sleeps until its time, then sends a push. A process creates three, one of them is deleted,\n"
+         "then the process is killed. A second process goes on where the first one was.\n\n"
+         "The first process:\n";
   {
     child_process first{1, directory, facts.begun};
     if (!first.echo_until(ready_mark)) return facts;
@@ -284,7 +303,9 @@ inline demo_facts play(const std::string& directory) {
     facts.killed = wall_clock();
     facts.was_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
   }
-  std::cout << seconds_since(facts.begun, facts.killed) << "  killed with SIGKILL: it had no chance to save anything. For two seconds nothing runs\n" << std::flush;
+  std::cout << seconds_since(facts.begun, facts.killed)
+            << "  killed with SIGKILL: it had no chance to save anything. For two seconds nothing runs\n"
+            << std::flush;
   std::this_thread::sleep_for(2s);
   facts.restarted = wall_clock();
   std::cout << "\nThe second process:\n" << std::flush;

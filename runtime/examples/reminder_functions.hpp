@@ -12,8 +12,8 @@
 
 namespace reminders {
 
-// Stands for the world outside: a file to which each effect appends one line, in one write, so that it outlives any crash of the
-// process. Any thread.
+// Stands for the world outside: a file to which each effect appends one line, in one write, so that it outlives any crash of
+// the process. Any thread.
 class effect_log {
  public:
   explicit effect_log(const std::string& path) : file_{::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)} {
@@ -25,7 +25,8 @@ class effect_log {
 
   void add(const std::string& text) {
     const std::string line = text + "\n";
-    if (::write(file_, line.data(), line.size()) != static_cast<ssize_t>(line.size())) throw std::runtime_error{"cannot write the log"};
+    const auto written = ::write(file_, line.data(), line.size());
+    if (written != static_cast<ssize_t>(line.size())) throw std::runtime_error{"cannot write the log"};
   }
 
  private:

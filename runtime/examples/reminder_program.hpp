@@ -1,10 +1,12 @@
 #pragma once
 
-// What the command line and the demo of schedule_reminder.cpp share: the services, the runtime on one directory, and questions to it.
+// What the command line and the demo of schedule_reminder.cpp share: the services, the runtime on one directory, and questions
+// to it.
 
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <utility>
@@ -22,7 +24,8 @@ class program {
         cleanups_{directory + "/cleanups.log"},
         push_{pushes_},
         database_{cleanups_},
-        runtime_{{.directory = directory, .observer = std::move(observer)}, {schedule_reminder(push_), cleanup_after_cancel(database_)}} {}
+        runtime_{{.directory = directory, .observer = std::move(observer)},
+                 {schedule_reminder(push_), cleanup_after_cancel(database_)}} {}
 
   caesura::runtime& runtime() noexcept { return runtime_; }
 
@@ -46,13 +49,16 @@ class program {
     return runs;
   }
 
-  // Waits until no run is open and each cancelled reminder has its clean-up run; calls `tell` for each run whose end it has seen.
+  // Waits until no run is open and each cancelled reminder has its clean-up run; calls `tell` for each run whose end it has
+  // seen.
   template <class F>
   void wait_for_all(F tell) {
     for (;;) {
       const auto open = open_runs();
       for (const auto& run : open) {
-        if (const auto ended = runtime_.wait(run.id, std::chrono::hours{24 * 366})) tell(*ended);
+        const auto ended = runtime_.wait(run.id, std::chrono::minutes{1});
+        if (!ended) break;  // look again: another may have ended, or this one is held
+        tell(*ended);
       }
       if (open.empty() && has_clean_up_runs()) return;
       if (open.empty()) std::this_thread::sleep_for(std::chrono::milliseconds{20});

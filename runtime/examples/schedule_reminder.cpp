@@ -1,8 +1,8 @@
-// Reminders that survive anything: each is a run that sleeps until its time and then sends a push; deleting the task cancels it.
+// Reminders that survive a crash: each is a run that sleeps until its time and then sends a push. Deleting the task cancels it.
 //
-//   schedule_reminder --demo                           a story of twelve seconds: create, delete, crash, recover, remind
-//   schedule_reminder --directory DIR --events FILE    sends the events of FILE, one JSON object a line ("-": standard input), then
-//                                                      waits until every run in DIR has ended
+//   schedule_reminder --demo                           a story of ten seconds: create, delete, crash, recover, remind
+//   schedule_reminder --directory DIR --events FILE    sends the events of FILE ("-": standard input), one JSON object a
+//                                                      line, then waits until every run in DIR has ended
 //   schedule_reminder --directory DIR                  goes on with what is under way in DIR
 //
 // End it as you like, Ctrl-C or kill -9: the next start on the same directory goes on.
@@ -15,6 +15,7 @@
 #include <iostream>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "reminder_demo.hpp"
 #include "reminder_program.hpp"
@@ -28,10 +29,10 @@ constexpr const char* usage =
     "       schedule_reminder --demo\n"
     "\n"
     "  --directory DIR   where the runs are kept (default: ./reminders); made when missing\n"
-    "  --events FILE     events to send, one JSON object a line: {\"name\", \"data\", \"id\" (optional), \"ts\" (optional, ms)};\n"
-    "                    - reads standard input\n"
+    "  --events FILE     events to send, one JSON object a line: {\"name\", \"data\", \"id\", \"ts\"}, of which\n"
+    "                    \"id\" and \"ts\" (ms since 1970) are optional; - reads standard input\n"
     "  --no-wait         ends once the events are sent; the runs go on at the next start\n"
-    "  --demo            a story of about twelve seconds, which checks itself\n"
+    "  --demo            a story of about ten seconds, which checks itself\n"
     "\n"
     "Exit status: 0; 1 when a line could not be sent; 2 when the command line or the directory cannot be used.\n";
 
@@ -77,7 +78,7 @@ caesura::event parse_event(const std::string& line) {
   if (!json.contains("name")) throw std::invalid_argument{"the event has no \"name\""};
   caesura::event event{.name = json["name"].get<std::string>(), .data = json.value("data", nlohmann::json{})};
   if (json.contains("id") && !json["id"].is_null()) event.id = json["id"].get<std::string>();
-  if (json.contains("ts") && !json["ts"].is_null()) event.time = caesura::time_point{caesura::duration{json["ts"].get<std::int64_t>()}};
+  if (json.contains("ts") && !json["ts"].is_null()) event.time = json["ts"].get<caesura::time_point>();
   return event;
 }
 
@@ -109,6 +110,15 @@ class event_sender {
       if (waiting.size() == 1'000 || (is_terminal_or_pipe && !has_more(in))) send(waiting);
     }
     send(waiting);
+  }
+
+  // Calls `tell` for each run that was open, or was started, and has ended; but not for those reported as cancelled.
+  template <class F>
+  void tell_ended(F tell) {
+    for (const auto& id : open_) {
+      const auto run = program_.runtime().get(id);
+      if (run && is_ended(run->status)) tell(*run);
+    }
   }
 
   [[nodiscard]] bool has_complained() const noexcept { return has_complained_; }
@@ -151,7 +161,8 @@ class event_sender {
     for (std::size_t i = 0; i < events.size(); ++i) {
       std::string did;
       const auto append = [&](const std::string& text) { did += (did.empty() ? "" : ", ") + text; };
-      for (const auto& run : answers[i].runs) append((answers[i].is_duplicate ? "duplicate of what started run " : "started run ") + to_string(run));
+      const std::string verb = answers[i].is_duplicate ? "duplicate of what started run " : "started run ";
+      for (const auto& run : answers[i].runs) append(verb + to_string(run));
       if (answers[i].is_duplicate && did.empty()) append("duplicate");
       if (const auto found = cancelled.find(answers[i].id); found != cancelled.end() && !answers[i].is_duplicate) {
         for (const auto& text : found->second) append(text);
@@ -169,11 +180,11 @@ class event_sender {
     std::erase_if(open_, [&](const caesura::run_id& id) {
       const auto run = program_.runtime().get(id);
       if (run && run->cancelled_by && run->cancelled_by->source == caesura::cancel_source::event) {
-        const std::string verb = run->status == caesura::run_status::cancelled ? "cancelled run " : "cancelling run ";
-        result[run->cancelled_by->event].push_back(verb + to_string(id));
-        return true;
+        const bool is_over = run->status == caesura::run_status::cancelled;
+        result[run->cancelled_by->event].push_back((is_over ? "cancelled run " : "cancelling run ") + to_string(id));
+        return is_over;
       }
-      return !run || is_ended(run->status);
+      return false;
     });
     return result;
   }
@@ -188,11 +199,19 @@ class event_sender {
   bool has_complained_ = false;
 };
 
-void print_end(const caesura::run_info& run) {
-  const auto reason = reason_of(run);
-  std::cout << "run " << to_string(run.id) << " of " << run.function << ": " << to_string(run.status)
-            << (reason.empty() ? "" : " (" + reason + ")") << std::endl;
-}
+// Prints how runs ended, each once.
+class end_printer {
+ public:
+  void print(const caesura::run_info& run) {
+    if (!printed_.insert(run.id).second) return;
+    const auto reason = reason_of(run);
+    std::cout << "run " << to_string(run.id) << " of " << run.function << ": " << to_string(run.status)
+              << (reason.empty() ? "" : " (" + reason + ")") << std::endl;
+  }
+
+ private:
+  std::unordered_set<caesura::run_id> printed_;
+};
 
 int run(const arguments& given) {
   std::ifstream file;
@@ -209,7 +228,11 @@ int run(const arguments& given) {
   }
   event_sender sender{program};
   if (given.events) sender.send_all(is_standard_input ? std::cin : file, is_standard_input);
-  if (given.waits) program.wait_for_all(print_end);
+  end_printer ends;
+  const auto tell = [&](const caesura::run_info& run) { ends.print(run); };
+  sender.tell_ended(tell);
+  if (given.waits) program.wait_for_all(tell);
+  sender.tell_ended(tell);  // those that ended while nobody looked
   return sender.has_complained() ? 1 : 0;
 }
 

@@ -163,6 +163,44 @@ BOOST_FIXTURE_TEST_CASE(every_write_of_a_scenario_may_fail_once_and_nothing_ackn
   BOOST_TEST(injected > 40);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_commit_that_failed_half_way_and_is_not_on_disk_is_done_again, faulty_world) {
+  open({two_steps()});
+  bool fails = true;
+  before_commit = [&](std::uint64_t) {
+    if (std::exchange(fails, false)) throw error{errc::outcome_unknown, "the meta page could not be written"};
+  };
+  const auto run_of = start({.name = "go"});
+  run();
+  BOOST_TEST(runtime().result<int>(run_of) == 12);
+  BOOST_TEST(runtime().list().runs.size() == 1U);
+  close();
+}
+
+BOOST_FIXTURE_TEST_CASE(a_commit_that_failed_half_way_and_is_on_disk_is_not_done_twice, faulty_world) {
+  bool fails = false;
+  environment().after_commit = [&](std::uint64_t) {
+    if (std::exchange(fails, false)) throw error{errc::outcome_unknown, "the meta page could not be synced"};
+  };
+  open({two_steps()});
+  for (int at = 0; at < 3; ++at) {  // at the accept, then at each advance
+    executed = 0;
+    fails = at == 0;
+    const auto run_of = start({.name = "go"});
+    for (int step = 1; step < 3; ++step) {
+      settle();
+      fails = at == step;
+      execute_step();
+    }
+    run();
+    BOOST_TEST(!fails);
+    BOOST_TEST(executed == 2);
+    BOOST_TEST(runtime().result<int>(run_of) == 12);
+    BOOST_TEST(runtime().steps(run_of).size() == 2U);
+    fails = false;
+  }
+  close();
+}
+
 BOOST_FIXTURE_TEST_CASE(a_map_that_is_full_is_a_clear_error_and_the_store_works_again_in_a_larger_one, world) {
   options().map_size_bytes = std::size_t{1} << 20;
   int executed = 0;

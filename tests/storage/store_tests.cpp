@@ -167,7 +167,7 @@ BOOST_FIXTURE_TEST_CASE(a_newer_format_is_refused_with_both_numbers, fresh_store
   {
     lmdb_environment raw{options.directory + "/caesura.mdb", options.map_size_bytes, 8};
     lmdb_transaction tx{raw, access::write};
-    tx.put(table::meta, "format", key_of(std::uint64_t{9}));
+    tx.put(table::meta, "format", seal(table::meta, "format", key_of(std::uint64_t{9})));
     tx.commit();
   }
   std::string text;
