@@ -1,0 +1,213 @@
+// The router by itself: what it lets out, when, and what becomes of messages that cross.
+
+#include <boost/test/unit_test.hpp>
+
+#include <deque>
+
+#include "actors/router.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+namespace {
+
+using namespace caesura;
+using namespace caesura::actors;
+using namespace std::chrono_literals;
+
+class still_clock final : public actors::clock {
+ public:
+  time_point now() const override { return time_point{duration{1'780'000'000'000}}; }
+};
+
+// A router over a fresh store, with one function "f" that "go" starts and "stop" cancels; what it lets out is kept.
+struct bench {
+  caesura::testing::temporary_directory directory;
+  storage::store store{{.directory = directory.path() + "/store",
+                        .map_size_bytes = std::size_t{64} << 20,
+                        .before_commit = [this](std::uint64_t n) {
+                          if (fails_at_commit) throw error{errc::storage_failed, "planted"};
+                          commits = n;
+                        }}};
+  still_clock clock;
+  bool fails_at_commit = false;
+  std::uint64_t commits = 0;
+
+  struct spawned {
+    activate order;
+    std::shared_ptr<start_gate> gate;
+  };
+  std::vector<spawned> spawns;
+  std::vector<order_run> orders;
+  std::vector<std::shared_ptr<step_job>> started;
+  std::vector<resume_run> resumes;
+  std::deque<command_body> to_self;
+  std::vector<std::string> said;
+  bool wants_flush = false;
+  std::unique_ptr<router> core;
+
+  bench() {
+    auto table = std::make_shared<function_table>();
+    const function fn{.id = "f",
+                      .triggers = {{.event = "go"}},
+                      .cancel_on = {{.event = "stop", .when = "event.data.id == async.data.id"}},
+                      .body = [](context) -> task<> { co_return; }};
+    auto record = definition_record_of(fn);
+    const auto hash = storage::definition_hash(record);
+    auto state = std::make_unique<router_state>();
+    {
+      const auto tx = store.begin_write();
+      tx->intern_definition(record);
+      tx->commit();
+    }
+    const auto parsed = parse_definition(std::move(record), hash);
+    table->add({.code = fn, .stored = parsed});
+    state->definitions.emplace(hash, parsed);
+    state->functions = std::move(table);
+    core = std::make_unique<router>(
+        store, std::move(state), clock, 7,
+        router::ports{.to_self = [this](command_body body) { to_self.push_back(std::move(body)); },
+                      .request_flush = [this] { wants_flush = true; },
+                      .spawn = [this](activate order, std::shared_ptr<start_gate> gate) { spawns.push_back({std::move(order), std::move(gate)}); },
+                      .resume = [this](const run_id&, resume_run message) { resumes.push_back(std::move(message)); },
+                      .order = [this](const run_id&, order_run message) { orders.push_back(message); },
+                      .forget = [](const run_id&, activation) {},
+                      .start = [this](std::shared_ptr<step_job> job) { started.push_back(std::move(job)); },
+                      .set_alarm = [](std::optional<time_point>) {},
+                      .observer = {.diagnosed = [this](const diagnostic& d) { said.push_back(d.text); }}});
+  }
+
+  void take(command_body body) { core->take(std::make_shared<const command>(command{std::move(body)})); }
+  void send(const std::string& name, int id) { take(accept_events{.events = {{.name = name, .data = {{"id", id}}}}}); }
+  // One run with an actor, everything durable.
+  const spawned& started_run(int id = 1) {
+    send("go", id);
+    core->flush();
+    return spawns.back();
+  }
+  advance_run report(const spawned& run, next_kind next) {
+    return {.run = run.order.run, .activation = run.order.activation, .rows = {{.id = "only", .result = document(7)}}, .next = next};
+  }
+  run_status status(const run_id& run) { return store.begin_read()->find_run(run).value().status; }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(routers)
+
+BOOST_FIXTURE_TEST_CASE(nothing_leaves_before_the_commit, bench) {
+  bool is_answered = false;
+  take(accept_events{.events = {{.name = "go"}}, .reply = [&](auto) {
+                       is_answered = true;
+                       BOOST_TEST(commits == 2U);  // the first is this fixture's
+                     }});
+  BOOST_TEST(wants_flush);
+  BOOST_TEST(!is_answered);
+  BOOST_TEST(spawns.empty());
+  core->flush();
+  BOOST_TEST(is_answered);
+  BOOST_TEST(spawns.size() == 1U);
+}
+
+BOOST_FIXTURE_TEST_CASE(the_gate_is_closed_before_the_cancel_is_answered, bench) {
+  const auto run = started_run();
+  bool is_answered = false;
+  take(cancel_run{.run = run.order.run, .reply = [&](std::variant<cancel_outcome, error> answer) {
+                    is_answered = true;
+                    BOOST_TEST((std::get<cancel_outcome>(answer) == cancel_outcome::cancelling));
+                    BOOST_TEST(!run.gate->try_pass());
+                  }});
+  core->flush();
+  BOOST_TEST(is_answered);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_completion_that_crosses_the_cancel_ends_cancelled_with_its_result, bench) {
+  const auto run = started_run();
+  take(cancel_run{.run = run.order.run});
+  take(report(run, next_kind::completed));  // sent before the actor heard of the cancel
+  core->flush();
+  BOOST_TEST((status(run.order.run) == run_status::cancelled));
+  BOOST_TEST(store.begin_read()->steps_of(run.order.run).size() == 1U);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_failure_that_crosses_the_cancel_ends_cancelled, bench) {
+  const auto run = started_run();
+  take(cancel_run{.run = run.order.run});
+  take(report(run, next_kind::failed));
+  core->flush();
+  BOOST_TEST((status(run.order.run) == run_status::cancelled));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_next_step_that_crosses_the_cancel_is_not_started, bench) {
+  const auto run = started_run();
+  send("stop", 1);
+  auto next = report(run, next_kind::operations);
+  next.operations = {{.kind = step_kind::run, .step = "second"}};
+  next.jobs = {std::make_shared<step_job>(step_job{.gate = run.gate})};
+  take(std::move(next));
+  core->flush();
+  BOOST_TEST(started.empty());
+  BOOST_TEST((status(run.order.run) == run_status::cancelled));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_completion_before_the_cancel_stays_completed, bench) {
+  const auto run = started_run();
+  cancel_outcome outcome{};
+  take(report(run, next_kind::completed));
+  take(cancel_run{.run = run.order.run, .reply = [&](std::variant<cancel_outcome, error> a) { outcome = std::get<cancel_outcome>(a); }});
+  core->flush();
+  BOOST_TEST((outcome == cancel_outcome::already_completed));
+  BOOST_TEST((status(run.order.run) == run_status::completed));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_report_of_an_earlier_life_is_ignored, bench) {
+  const auto run = started_run();
+  auto stale = report(run, next_kind::completed);
+  stale.activation += 100;
+  take(std::move(stale));
+  core->flush();
+  BOOST_TEST((status(run.order.run) == run_status::running));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_wake_up_waits_until_a_parking_run_is_gone, bench) {
+  const auto run = started_run();
+  auto rest = report(run, next_kind::operations);
+  rest.operations = {{.kind = step_kind::wait_for_event, .step = "ping", .delay = 1h, .event = "ping"}};
+  take(std::move(rest));
+  core->flush();
+  BOOST_REQUIRE(orders.size() == 1U);
+  BOOST_TEST((orders[0].order == order_kind::park));
+  send("ping", 1);
+  core->flush();
+  BOOST_TEST(spawns.size() == 1U);  // two coroutines of one run never exist at once
+  BOOST_TEST((status(run.order.run) == run_status::queued));
+  take(parked_run{.run = run.order.run, .activation = run.order.activation});
+  core->flush();
+  BOOST_TEST(spawns.size() == 2U);
+  BOOST_TEST(spawns[1].order.activation != run.order.activation);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_failed_commit_is_tried_command_by_command_and_leaves_nothing_behind, bench) {
+  const auto run = started_run();
+  int refused = 0;
+  fails_at_commit = true;
+  take(accept_events{.events = {{.name = "go"}}, .reply = [&](auto answer) { refused += answer.index() == 1 ? 1 : 0; }});
+  take(cancel_run{.run = run.order.run, .reply = [&](auto answer) { refused += answer.index() == 1 ? 1 : 0; }});
+  core->flush();
+  BOOST_TEST(refused == 2);
+  BOOST_TEST(spawns.size() == 1U);
+  BOOST_TEST(run.gate->try_pass());  // the cancel is not durable: the step may go on
+  fails_at_commit = false;
+  BOOST_TEST(core->state().live.size() == 1U);
+  BOOST_TEST(core->state().listeners.size() == 1U);
+  BOOST_TEST((status(run.order.run) == run_status::running));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_lost_actor_is_an_interruption_and_the_run_gets_another, bench) {
+  const auto run = started_run();
+  take(lost_run{.run = run.order.run, .activation = run.order.activation, .reason = "it threw"});
+  core->flush();
+  BOOST_TEST(spawns.size() == 2U);
+  BOOST_TEST(spawns[1].order.record->interruptions == 1);
+  BOOST_TEST(said.size() == 1U);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
