@@ -62,6 +62,7 @@ struct bench {
     table->add({.code = fn, .stored = parsed});
     state->definitions.emplace(hash, parsed);
     state->functions = std::move(table);
+    state->limits.sweep_threshold = 0;  // every event that may hit a run is worked off in slices
     core = std::make_unique<router>(
         store, std::move(state), clock, 7,
         router::ports{.to_self = [this](command_body body) { to_self.push_back(std::move(body)); },
@@ -85,6 +86,14 @@ struct bench {
   }
   advance_run report(const spawned& run, next_kind next) {
     return {.run = run.order.run, .activation = run.order.activation, .rows = {{.id = "only", .result = document(7)}}, .next = next};
+  }
+  // What the router asked itself to do.
+  void work_off() {
+    while (!to_self.empty()) {
+      take(std::move(to_self.front()));
+      to_self.pop_front();
+      core->flush();
+    }
   }
   run_status status(const run_id& run) { return store.begin_read()->find_run(run).value().status; }
 };
@@ -177,11 +186,12 @@ BOOST_FIXTURE_TEST_CASE(a_wake_up_waits_until_a_parking_run_is_gone, bench) {
   BOOST_TEST((orders[0].order == order_kind::park));
   send("ping", 1);
   core->flush();
+  work_off();
   BOOST_TEST(spawns.size() == 1U);  // two coroutines of one run never exist at once
   BOOST_TEST((status(run.order.run) == run_status::queued));
   take(parked_run{.run = run.order.run, .activation = run.order.activation});
   core->flush();
-  BOOST_TEST(spawns.size() == 2U);
+  BOOST_REQUIRE(spawns.size() == 2U);
   BOOST_TEST(spawns[1].order.activation != run.order.activation);
 }
 
@@ -205,9 +215,43 @@ BOOST_FIXTURE_TEST_CASE(a_lost_actor_is_an_interruption_and_the_run_gets_another
   const auto run = started_run();
   take(lost_run{.run = run.order.run, .activation = run.order.activation, .reason = "it threw"});
   core->flush();
-  BOOST_TEST(spawns.size() == 2U);
+  BOOST_REQUIRE(spawns.size() == 2U);
   BOOST_TEST(spawns[1].order.record->interruptions == 1);
   BOOST_TEST(said.size() == 1U);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_wait_registered_while_an_earlier_event_is_still_worked_off_does_not_see_it, bench) {
+  const auto wait_for_ping = [&](const spawned& run) {
+    auto rest = report(run, next_kind::operations);
+    rest.operations = {{.kind = step_kind::wait_for_event, .step = "ping", .delay = 1h, .event = "ping"}};
+    take(std::move(rest));
+    core->flush();
+  };
+  const auto before = started_run(1);
+  const auto after = started_run(2);
+  wait_for_ping(before);
+  send("ping", 0);
+  core->flush();
+  BOOST_REQUIRE(core->state().sweeps.size() == 1U);
+  wait_for_ping(after);
+  work_off();
+  BOOST_TEST(core->state().sweeps.empty());
+  BOOST_TEST((status(before.order.run) == run_status::queued));  // its actor is parking
+  BOOST_TEST((status(after.order.run) == run_status::waiting));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_run_that_is_touched_first_asks_the_events_still_worked_off, bench) {
+  const auto run = started_run();
+  cancel_outcome outcome{};
+  send("stop", 1);  // nothing of it is worked off yet
+  take(cancel_run{.run = run.order.run, .reason = "late", .reply = [&](std::variant<cancel_outcome, error> a) { outcome = std::get<cancel_outcome>(a); }});
+  core->flush();
+  BOOST_TEST((outcome == cancel_outcome::cancelling));
+  take(report(run, next_kind::completed));
+  core->flush();
+  const auto ended = store.begin_read()->find_run(run.order.run).value();
+  BOOST_TEST((ended.status == run_status::cancelled));
+  BOOST_TEST((ended.cancelled_by->source == cancel_source::event));  // the event came first in the order
 }
 
 BOOST_AUTO_TEST_SUITE_END()
