@@ -2,6 +2,7 @@
 
 // What the router takes, one at a time, and what leaves it once the batch is durable.
 
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -40,6 +41,7 @@ struct accept_events {
 struct cancel_run {
   run_id run{};
   std::string reason{};
+  std::string by{};
   reply_to<cancel_outcome> reply{};
 };
 
@@ -53,6 +55,9 @@ struct operation_request {
   std::string when{};
   bool look_back{false};
   std::optional<caesura::event> to_send{};
+  std::string function{};             // invoke
+  document data{};                    // invoke
+  child_policy on_parent_cancel{child_policy::cancel};  // invoke
 };
 
 // An attempt that failed and will be repeated.
@@ -61,6 +66,7 @@ struct failed_attempt {
   std::uint32_t failed_attempts{1};
   recorded_error error{};
   time_point started_at{};
+  time_point ended_at{};
   duration retry_in{0};
 };
 
@@ -82,11 +88,13 @@ struct advance_run {
   std::vector<failed_attempt> failures{};
   next_kind next{next_kind::executing};
   std::vector<operation_request> operations{};
+  bool is_any{false};  // operations: the first to be finished is enough
   std::vector<std::shared_ptr<step_job>> jobs{};  // of the operations that are steps; started by the router after the commit
   std::uint32_t in_flight{0};                     // steps that may still be executing
   document output{};
   std::optional<recorded_error> error{};
   std::string held_because{};
+  bool wants_rows{false};  // the actor has not taken these rows itself: tell them in the order in which they are recorded
 };
 
 struct parked_run {
@@ -104,6 +112,74 @@ struct lost_run {
 struct fire_timers {};
 struct route_outbox {};
 struct sweep_slice {};
+struct purge_slice {};
+
+// The wall clock was set by more than an hour.
+struct clock_jumped {
+  duration by{0};
+};
+
+// Part of what a preview pinned: the ids of one chunk. The first has no plan yet and is answered with it.
+struct store_plan {
+  plan_id plan{};
+  run_filter filter{};
+  std::uint64_t total{0};
+  std::uint32_t chunk{0};
+  std::vector<run_id> ids{};  // ascending, at most storage::plan_chunk_ids a chunk, over all chunks ascending
+  reply_to<plan_id> reply{};
+};
+
+struct start_bulk {
+  storage::bulk_kind kind{storage::bulk_kind::cancel};
+  plan_id plan{};       // nil: the filter, as of this command's place in the order
+  run_filter filter{};
+  std::string reason{};
+  std::string by{};
+  std::string from_step{};
+  double rate_per_second{0};
+  reply_to<bulk_id> reply{};
+};
+
+// Answered with false when the job has ended already; error{unknown_bulk}.
+struct stop_bulk {
+  bulk_id bulk{};
+  reply_to<bool> reply{};
+};
+
+struct replay_run {
+  run_id run{};
+  std::string from_step{};  // empty: from the beginning
+  reply_to<run_id> reply{};
+};
+
+struct paused_function {
+  bool was_paused{false};
+  bulk_id cancelling{};  // pause_mode::cancel: the bulk job
+};
+struct pause_function {
+  std::string function{};
+  storage::pause_mode mode{storage::pause_mode::let_finish};
+  std::string reason{};
+  std::string by{};
+  reply_to<paused_function> reply{};
+};
+
+struct resumed_function {
+  bool was_paused{false};
+  std::uint64_t skipped{0};
+  position paused_in{};   // skipped runs have ids between these two
+  position resumed_in{};
+};
+struct resume_function {
+  std::string function{};
+  reply_to<resumed_function> reply{};
+};
+
+// Touches nothing durable.
+struct find_places {
+  std::vector<run_id> runs{};
+  reply_to<std::vector<std::optional<std::size_t>>> reply{};
+};
 
 struct watch_run {
   run_id run{};
@@ -126,11 +202,23 @@ struct quarantine_run {
 };
 
 using command_body = std::variant<accept_events, cancel_run, advance_run, parked_run, lost_run, fire_timers, route_outbox, sweep_slice,
-                                  watch_run, unwatch_run, stop_runs, quarantine_run>;
+                                  watch_run, unwatch_run, stop_runs, quarantine_run, purge_slice, clock_jumped, store_plan, start_bulk,
+                                  stop_bulk, replay_run, pause_function, resume_function, find_places>;
 
 struct command {
   command_body body{};
 };
+
+// Commands that callers wait for are counted against options.waiting_commands; what runs report never is.
+[[nodiscard]] inline bool is_admitted(const command_body& body) {
+  return std::visit(
+      [](const auto& c) {
+        using type = std::decay_t<decltype(c)>;
+        if constexpr (!requires { c.reply; }) return false;
+        return !std::same_as<type, watch_run> && !std::same_as<type, stop_runs> && !std::same_as<type, find_places>;
+      },
+      body);
+}
 
 // ---- what happens after the commit -------------------------------------------------------------------------------------------
 

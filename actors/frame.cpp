@@ -96,7 +96,7 @@ bool frame::add(step_info row) {
   row_of_.emplace(row.id, rows_.size());
   rows_.push_back(std::move(row));
   if (op == nullptr || op->is_finished) return false;
-  take_row(*op, rows_.back());
+  take_row(*op, rows_.size() - 1);
   if (!op->is_finished) return false;
   --unfinished_;
   return true;
@@ -109,13 +109,15 @@ detail::operation* frame::find_pending(std::string_view id) const noexcept {
 
 bool frame::admit(detail::operation& op) {
   if (const auto uses = uses_of(op.id); uses > 0) op.id.append(1, ':').append(std::to_string(uses));
-  const step_info* const row = find_row(op.id);
-  if (row == nullptr) return false;
-  take_row(op, *row);
+  const auto place = find_row(op.id);
+  if (!place) return false;
+  take_row(op, *place);
   return op.is_finished;
 }
 
-void frame::take_row(detail::operation& op, const step_info& row) {
+void frame::take_row(detail::operation& op, std::size_t place) {
+  const step_info& row = rows_[place];
+  op.row = place;
   if (op.finish(row)) {
     now_ = std::max(now_, row.ended_at);
   } else {
@@ -129,7 +131,8 @@ void frame::hold(const detail::operation& op) {
   held_because_ = "the recorded result of step \"" + op.id + "\" no longer fits the code: " + op.undecodable;
 }
 
-void frame::suspend(std::coroutine_handle<> leaf, std::span<detail::operation* const> pending) {
+void frame::suspend(std::coroutine_handle<> leaf, std::span<detail::operation* const> pending, detail::until when) {
+  until_ = when;
   leaf_ = leaf;
   pending_.assign(pending.begin(), pending.end());
   unfinished_ = pending_.size();
@@ -137,10 +140,10 @@ void frame::suspend(std::coroutine_handle<> leaf, std::span<detail::operation* c
 
 std::uint32_t frame::uses_of(std::string_view id) { return uses_[std::string{id}]++; }
 
-const step_info* frame::find_row(std::string_view id) const {
-  if (row_of_.empty()) return nullptr;
+std::optional<std::size_t> frame::find_row(std::string_view id) const {
+  if (row_of_.empty()) return std::nullopt;
   const auto found = row_of_.find(std::string{id});
-  return found == row_of_.end() ? nullptr : &rows_[found->second];
+  return found == row_of_.end() ? std::nullopt : std::optional{found->second};
 }
 
 std::string frame::uuid(std::string_view name) {

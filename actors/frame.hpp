@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -34,7 +35,11 @@ class frame final : public detail::driver {
   // Adds a record; true when it finishes an operation that the body waits for.
   bool add(step_info row);
   // True when all pending operations are finished, so that resume() may be called.
-  [[nodiscard]] bool is_ready() const noexcept { return state_ == frame_state::suspended && unfinished_ == 0; }
+  [[nodiscard]] bool is_ready() const noexcept {
+    return state_ == frame_state::suspended && (is_any() ? unfinished_ < pending_.size() : unfinished_ == 0);
+  }
+  // True when the first of pending() to be finished is enough.
+  [[nodiscard]] bool is_any() const noexcept { return until_ == detail::until::any; }
   // Continues the body up to its next suspension or end.
   void resume();
 
@@ -46,7 +51,7 @@ class frame final : public detail::driver {
   [[nodiscard]] const std::string& held_because() const noexcept { return held_because_; }
 
   bool admit(detail::operation& op) override;
-  void suspend(std::coroutine_handle<> leaf, std::span<detail::operation* const> pending) override;
+  void suspend(std::coroutine_handle<> leaf, std::span<detail::operation* const> pending, detail::until when) override;
   time_point now() const override { return now_; }
   std::string uuid(std::string_view name) override;
   run_id id() const override { return run_; }
@@ -54,8 +59,8 @@ class frame final : public detail::driver {
 
  private:
   std::uint32_t uses_of(std::string_view id);
-  const step_info* find_row(std::string_view id) const;
-  void take_row(detail::operation& op, const step_info& row);
+  std::optional<std::size_t> find_row(std::string_view id) const;
+  void take_row(detail::operation& op, std::size_t place);
   void settle_if_done();
   void hold(const detail::operation& op);
 
@@ -72,6 +77,7 @@ class frame final : public detail::driver {
   std::coroutine_handle<> leaf_;
   std::vector<detail::operation*> pending_;
   std::size_t unfinished_ = 0;
+  detail::until until_ = detail::until::all;
   frame_state state_ = frame_state::suspended;
   document output_;
   recorded_error error_;

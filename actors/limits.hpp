@@ -26,6 +26,17 @@ struct limits {
   std::size_t waits_at_once{200};           // of one run
   std::size_t look_back_events{10'000};
   std::size_t live_runs{2'000};
+  std::uint64_t live_state_bytes{std::uint64_t{1} << 30};  // recorded results of all live runs
+  std::size_t concurrency_entries{2};       // of one function
+  std::uint8_t nesting{100};                // runs invoked by runs invoked by runs …
+  std::size_t filter_items{10'000};         // functions, or run ids, of one filter
+  std::size_t bulk_slice{500};              // runs of a bulk job between other commands
+  std::size_t purge_slice{500};             // records looked at by a purge between other commands
+  std::size_t counted_queue{100'000};       // a place in the queue beyond it is not counted
+  duration keep_runs{days{7}};              // ended runs
+  duration keep_events{days{7}};
+  duration keep_plans{std::chrono::hours{24}};
+  duration purge_every{std::chrono::hours{1}};
   std::size_t sweep_threshold{1'000};       // an event with more candidate listeners becomes a sweep
   std::size_t sweep_slice{250};             // candidates looked at between other commands
   std::size_t timers_per_turn{256};

@@ -52,6 +52,7 @@ bool operation::finish(const step_info& row) noexcept {
       return false;
     }
     attempts = row.attempts;
+    child = row.child;
     error = row.error;
     if (!error) decode(row.result);
     is_finished = true;
@@ -63,6 +64,17 @@ bool operation::finish(const step_info& row) noexcept {
     undecodable = "its type's from_json threw something that is no std::exception";
     return false;
   }
+}
+
+void operation::raise() const { throw step_failed{id, *error, attempts}; }
+
+void raise_invoke(const operation& op) {
+  const auto& name = op.error->name;
+  if (name == invoke_error::cancelled) throw child_cancelled{op.id, *op.error, op.child};
+  if (name == invoke_error::timed_out) throw child_timed_out{op.id, *op.error, op.child};
+  if (name == invoke_error::paused) throw function_paused{op.id, *op.error, op.child};
+  if (name == invoke_error::unknown_function) throw unknown_function{op.id, *op.error, op.child};
+  throw child_failed{op.id, *op.error, op.child};
 }
 
 void wait_operation::decode(const document& result) {

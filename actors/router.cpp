@@ -24,10 +24,16 @@ bool is_refusal(errc code) {
     case errc::duplicate_id:
     case errc::invalid_event:
     case errc::invalid_argument:
+    case errc::invalid_expression:
     case errc::unknown_run:
+    case errc::unknown_function:
+    case errc::function_paused:
+    case errc::unknown_event:
+    case errc::run_not_ended:
+    case errc::unknown_plan:
+    case errc::unknown_bulk:
       return true;
     case errc::invalid_function:
-    case errc::invalid_expression:
     case errc::run_not_completed:
     case errc::result_type:
     case errc::overloaded:
@@ -109,9 +115,16 @@ bool router::take_volatile(const command& command) {
     }
     return true;
   }
+  if (const auto* request = std::get_if<find_places>(&command.body)) {
+    std::vector<std::optional<std::size_t>> places;
+    for (const auto& run : request->runs) places.push_back(state_->queue.place_of(run, state_->limits.counted_queue));
+    request->reply(std::move(places));
+    return true;
+  }
   if (const auto* request = std::get_if<stop_runs>(&command.body)) stop_reply_ = request->reply;
   if (std::holds_alternative<route_outbox>(command.body)) has_outbox_turn_ = false;
   if (std::holds_alternative<sweep_slice>(command.body)) has_sweep_turn_ = false;
+  if (std::holds_alternative<purge_slice>(command.body)) has_purge_turn_ = false;
   if (std::holds_alternative<fire_timers>(command.body)) {
     has_timer_turn_ = false;
     retry_postponed();
@@ -120,8 +133,18 @@ bool router::take_volatile(const command& command) {
       return true;
     }
     timers_blocked_until_.reset();
+    take_due_turns();
   }
   return false;
+}
+
+// The alarm rings for bulk jobs with a rate and for the purge, too.
+void router::take_due_turns() {
+  const auto now = clock_.now();
+  if (const auto slice_at = state_->next_slice_at(); slice_at && *slice_at <= now && !std::exchange(has_sweep_turn_, true)) {
+    ports_.to_self(sweep_slice{});
+  }
+  if (state_->purge.next_at <= now && !state_->purge.is_under_way && !std::exchange(has_purge_turn_, true)) ports_.to_self(purge_slice{});
 }
 
 // Registered first and looked up after the commit, so that an end in between is not missed.
@@ -154,7 +177,9 @@ void router::open_batch() {
 void router::apply_one(const command& command) {
   turn now{.state = *state_, .tx = *tx_, .out = out_, .now = clock_.now(), .entropy = mix(entropy_)};
   try {
-    std::visit(overloaded{[](const watch_run&) {}, [](const unwatch_run&) {}, [&](const auto& body) { apply(now, body); }}, command.body);
+    std::visit(overloaded{[](const watch_run&) {}, [](const unwatch_run&) {}, [](const find_places&) {},
+                          [&](const auto& body) { apply(now, body); }},
+               command.body);
     dispatch_queue(now);
   } catch (const error& e) {
     if (!is_refusal(e.code())) throw;
@@ -163,14 +188,13 @@ void router::apply_one(const command& command) {
 }
 
 void router::add_refusal(const command& command, const error& why) {
-  std::visit(overloaded{[&](const accept_events& c) {
-                          if (c.reply) out_.emplace_back(reply{[answer = c.reply, why] { answer(why); }});
-                        },
-                        [&](const cancel_run& c) {
-                          if (c.reply) out_.emplace_back(reply{[answer = c.reply, why] { answer(why); }});
-                        },
-                        [](const auto&) {}},
-             command.body);
+  std::visit(
+      [&](const auto& c) {
+        if constexpr (requires { c.reply; }) {
+          if (c.reply) out_.emplace_back(reply{[answer = c.reply, why] { answer(why); }});
+        }
+      },
+      command.body);
 }
 
 bool router::is_batch_full() const {
@@ -258,13 +282,7 @@ void router::run_alone(const command_ptr& command) {
 void router::could_not(const command_ptr& command, const error& why) {
   const time_point later = clock_.now() + retry_pause;
   const auto keep = [&] { postponed_.push_back({command, later}); };
-  std::visit(overloaded{[&](const accept_events& c) {
-                          if (c.reply) c.reply(why);
-                        },
-                        [&](const cancel_run& c) {
-                          if (c.reply) c.reply(why);
-                        },
-                        // What a run reports is never refused: results stay here until they are recorded.
+  std::visit(overloaded{// What a run reports is never refused: results stay here until they are recorded.
                         [&](const advance_run& c) {
                           if (is_passing(why.code())) {
                             keep();
@@ -275,7 +293,14 @@ void router::could_not(const command_ptr& command, const error& why) {
                         [&](const fire_timers&) { timers_blocked_until_ = later; },
                         [](const watch_run&) {},
                         [](const unwatch_run&) {},
-                        [&](const auto&) { keep(); }},
+                        [&](const stop_runs&) { keep(); },
+                        [&](const auto& c) {
+                          if constexpr (requires { c.reply; }) {
+                            if (c.reply) c.reply(why);
+                          } else {
+                            keep();
+                          }
+                        }},
              command->body);
   if (ports_.observer.diagnosed) ports_.observer.diagnosed({.text = why.what()});
 }
@@ -367,10 +392,10 @@ void router::after_commit() {
     has_outbox_turn_ = true;
     ports_.to_self(route_outbox{});
   }
-  if (!state_->sweeps.empty() && !has_sweep_turn_) {
-    has_sweep_turn_ = true;
+  if (const auto slice_at = state_->next_slice_at(); slice_at && *slice_at <= clock_.now() && !std::exchange(has_sweep_turn_, true)) {
     ports_.to_self(sweep_slice{});
   }
+  if (state_->purge.is_under_way && !std::exchange(has_purge_turn_, true)) ports_.to_self(purge_slice{});
   set_alarm();
   finish_stop();
 }
@@ -378,6 +403,11 @@ void router::after_commit() {
 void router::set_alarm() {
   std::optional<time_point> next;
   if (!state_->timers.empty()) next = state_->timers.begin()->first;
+  const auto also = [&](std::optional<time_point> at) {
+    if (at && (!next || *at < *next)) next = at;
+  };
+  if (!has_sweep_turn_) also(state_->next_slice_at());
+  if (!has_purge_turn_ && !state_->purge.is_under_way) also(state_->purge.next_at);
   if (next && timers_blocked_until_) next = std::max(*next, *timers_blocked_until_);
   for (const auto& entry : postponed_) next = next ? std::min(*next, entry.retry_at) : entry.retry_at;
   if (next && *next <= clock_.now()) {

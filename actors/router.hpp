@@ -72,6 +72,7 @@ class router {
   void forget(const run_id& run);
   void after_commit();
   void set_alarm();
+  void take_due_turns();
   void finish_stop();
   void retry_postponed();
   [[nodiscard]] bool is_batch_full() const;
@@ -98,6 +99,7 @@ class router {
   std::optional<time_point> timers_blocked_until_;
   bool has_outbox_turn_ = false;
   bool has_sweep_turn_ = false;
+  bool has_purge_turn_ = false;
   bool has_timer_turn_ = false;
 };
 

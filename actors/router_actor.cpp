@@ -70,7 +70,7 @@ caf::behavior router_behavior(router_actor* self, const std::shared_ptr<router_p
   return {
       [self, took = parts->took_command](const router_envelope& message) {
         const auto& command = message.open();
-        if (std::holds_alternative<accept_events>(command->body) || std::holds_alternative<cancel_run>(command->body)) took();
+        if (is_admitted(command->body)) took();
         self->state.core->take(command);
       },
       [self](flush_request) { self->state.core->flush(); },

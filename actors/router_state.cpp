@@ -4,36 +4,162 @@
 
 namespace caesura::actors {
 
-void run_queue::put(const run_id& run, place at) {
-  order_.emplace(at, run);
-  places_.emplace(run, at);
+std::vector<run_id> live_table::ids() const {
+  std::vector<run_id> ids;
+  ids.reserve(runs_.size());
+  for (const auto& [run, entry] : runs_) ids.push_back(run);
+  std::ranges::sort(ids);
+  return ids;
+}
+
+void live_table::put(const run_id& run, live_run entry) {
+  take(run);
+  state_bytes_ += entry.record->state_bytes;
+  runs_.insert_or_assign(run, std::move(entry));
+}
+
+void live_table::take(const run_id& run) {
+  const auto found = runs_.find(run);
+  if (found == runs_.end()) return;
+  state_bytes_ -= found->second.record->state_bytes;
+  runs_.erase(found);
+}
+
+const live_run& live_table::add(const run_id& run, live_run entry, undo_log& undo) {
+  put(run, std::move(entry));
+  undo.add([this, run] { take(run); });
+  return runs_.at(run);
+}
+
+void live_table::drop(const run_id& run, undo_log& undo) {
+  const auto found = runs_.find(run);
+  if (found == runs_.end()) return;
+  undo.add([this, run, entry = found->second] { put(run, entry); });
+  take(run);
+}
+
+void live_table::set_record(const run_id& run, std::shared_ptr<const storage::run_record> record, undo_log& undo) {
+  const auto found = runs_.find(run);
+  if (found == runs_.end()) return;
+  undo.add([this, run, before = found->second] { put(run, before); });
+  auto after = found->second;
+  after.record = std::move(record);
+  put(run, std::move(after));
+}
+
+void live_table::set_parking(const run_id& run, undo_log& undo) {
+  auto& entry = runs_.at(run);
+  if (entry.is_parking) return;
+  entry.is_parking = true;
+  undo.add([this, run] {
+    if (const auto found = runs_.find(run); found != runs_.end()) found->second.is_parking = false;
+  });
+}
+
+void run_queue::put(const run_id& run, const entry& e) {
+  (e.waits_in ? groups_[*e.waits_in].waiting : ready_).emplace(e.at, run);
+  entries_.insert_or_assign(run, e);
 }
 
 void run_queue::take(const run_id& run) {
-  const auto found = places_.find(run);
-  if (found == places_.end()) return;
-  order_.erase(found->second);
-  places_.erase(found);
+  const auto found = entries_.find(run);
+  if (found == entries_.end()) return;
+  const auto& e = found->second;
+  (e.waits_in ? groups_[*e.waits_in].waiting : ready_).erase(e.at);
+  entries_.erase(found);
 }
 
-void run_queue::push(const run_id& run, bool is_under_way, undo_log& undo) {
-  if (places_.contains(run)) return;
-  put(run, {!is_under_way, next_++});
+void run_queue::push(const run_id& run, place at, std::vector<std::uint64_t> groups, undo_log& undo) {
+  if (entries_.contains(run)) return;
+  entry e{.at = at, .groups = std::move(groups)};
+  for (const auto id : e.groups) {
+    if (!has_slot(id)) e.waits_in = id;
+  }
+  put(run, e);
   undo.add([this, run] { take(run); });
 }
 
 bool run_queue::remove(const run_id& run, undo_log& undo) {
-  const auto found = places_.find(run);
-  if (found == places_.end()) return false;
-  const place at = found->second;
+  const auto found = entries_.find(run);
+  if (found == entries_.end()) return false;
+  const entry before = found->second;
   take(run);
-  undo.add([this, run, at] { put(run, at); });
+  undo.add([this, run, before] { put(run, before); });
+  if (!before.waits_in) promote_others(before, undo);
   return true;
 }
 
-std::optional<run_id> run_queue::front() const {
-  if (order_.empty()) return std::nullopt;
-  return order_.begin()->second;
+std::optional<run_id> run_queue::next(undo_log& undo) {
+  while (!ready_.empty()) {
+    const run_id run = ready_.begin()->second;
+    const entry e = entries_.at(run);
+    const auto full = std::ranges::find_if(e.groups, [&](std::uint64_t id) { return !has_slot(id); });
+    if (full == e.groups.end()) return run;
+    move_to(run, *full, undo);
+    promote_others(e, undo);
+  }
+  return std::nullopt;
+}
+
+void run_queue::move_to(const run_id& run, std::optional<std::uint64_t> waits_in, undo_log& undo) {
+  const entry before = entries_.at(run);
+  entry after = before;
+  after.waits_in = waits_in;
+  take(run);
+  put(run, after);
+  undo.add([this, run, before] {
+    take(run);
+    put(run, before);
+  });
+}
+
+void run_queue::promote(std::uint64_t id, undo_log& undo) {
+  const auto found = groups_.find(id);
+  if (found == groups_.end() || found->second.waiting.empty() || !has_slot(id)) return;
+  move_to(found->second.waiting.begin()->second, std::nullopt, undo);
+}
+
+void run_queue::promote_others(const entry& e, undo_log& undo) {
+  for (const auto id : e.groups) promote(id, undo);
+}
+
+std::optional<std::size_t> run_queue::place_of(const run_id& run, std::size_t limit) const {
+  const auto found = entries_.find(run);
+  if (found == entries_.end()) return std::nullopt;
+  const auto& line = found->second.waits_in ? groups_.at(*found->second.waits_in).waiting : ready_;
+  std::size_t before = 0;
+  for (auto at = line.begin(); at != line.end() && before <= limit; ++at, ++before) {
+    if (at->second == run) return before;
+  }
+  return std::nullopt;
+}
+
+bool run_queue::has_slot(std::uint64_t id) const {
+  const auto found = groups_.find(id);
+  return found == groups_.end() || found->second.used < found->second.limit;
+}
+
+bool run_queue::may_start(const std::vector<std::uint64_t>& groups) const {
+  return std::ranges::all_of(groups, [&](std::uint64_t id) {
+    const auto found = groups_.find(id);
+    return found == groups_.end() || (found->second.used < found->second.limit && found->second.waiting.empty());
+  });
+}
+
+void run_queue::acquire(std::uint64_t id, undo_log& undo) {
+  ++groups_[id].used;
+  undo.add([this, id] { --groups_[id].used; });
+}
+
+void run_queue::release(std::uint64_t id, undo_log& undo) {
+  --groups_[id].used;
+  undo.add([this, id] { ++groups_[id].used; });
+  promote(id, undo);
+}
+
+std::uint32_t run_queue::used(std::uint64_t id) const {
+  const auto found = groups_.find(id);
+  return found == groups_.end() ? 0 : found->second.used;
 }
 
 namespace {
@@ -75,6 +201,21 @@ void event_memory::forget_before(time_point horizon, std::size_t at_most) {
     if (const auto found = ids_.find(oldest.hash); found != ids_.end() && found->second == oldest.id) ids_.erase(found);
     oldest_first_.pop_front();
   }
+}
+
+const storage::function_state_record* router_state::pause_of(std::string_view function) const {
+  if (function_states.empty()) return nullptr;
+  const auto found = function_states.find(function);
+  return found != function_states.end() && found->second.is_paused ? &found->second : nullptr;
+}
+
+std::optional<time_point> router_state::next_slice_at() const {
+  std::optional<time_point> earliest;
+  for (const auto& sweep : sweeps) {
+    const auto at = sweep.job ? sweep.job->next_at.value_or(time_point{}) : time_point{};
+    if (!earliest || at < *earliest) earliest = at;
+  }
+  return earliest;
 }
 
 const definition& router_state::definition_of(const storage::run_record& run) const {
@@ -122,6 +263,10 @@ std::shared_ptr<const definition> parse_definition(storage::definition_record re
     result->cancel_whens.push_back(parse_rule(record.cancel_on[i].when, expression::roots::event_and_async,
                                               function + ", cancel_on[" + std::to_string(i) + "].when"));
   }
+  for (std::size_t i = 0; i < record.concurrency.size(); ++i) {
+    result->concurrency_keys.push_back(
+        parse_rule(record.concurrency[i].key, expression::roots::event, function + ", concurrency[" + std::to_string(i) + "].key"));
+  }
   result->record = std::move(record);
   result->hash = hash;
   return result;
@@ -130,8 +275,26 @@ std::shared_ptr<const definition> parse_definition(storage::definition_record re
 storage::definition_record definition_record_of(const function& fn) {
   storage::definition_record record{.function = fn.id};
   for (const auto& t : fn.triggers) record.triggers.push_back({.event = t.event, .when = t.when});
+  record.start_timeout = fn.timeouts.start;
+  record.finish_timeout = fn.timeouts.finish;
+  for (const auto& c : fn.concurrency) record.concurrency.push_back({.limit = c.limit, .key = c.key, .counts_resting = c.counts_resting});
   for (const auto& c : fn.cancel_on) record.cancel_on.push_back({.event = c.event, .when = c.when, .timeout = c.timeout});
   return record;
+}
+
+compiled_filter compiled_filter::of(run_filter filter) {
+  compiled_filter result{.when = {}, .runs = filter.run.values};
+  if (!filter.when.empty()) {
+    auto parsed = expression::compiled::parse(filter.when, expression::roots::event_and_run);
+    if (const auto* fault = std::get_if<expression::fault>(&parsed)) {
+      throw error{errc::invalid_expression,
+                  "the filter's when: at byte " + std::to_string(fault->position) + " of \"" + filter.when + "\": " + fault->text};
+    }
+    result.when = std::get<expression::compiled>(std::move(parsed));
+  }
+  std::ranges::sort(result.runs);
+  result.text = std::move(filter);
+  return result;
 }
 
 std::string public_id(const storage::event_record& record) {
@@ -150,8 +313,10 @@ event public_event(const storage::event_record& record) {
 }
 
 std::optional<time_point> wake_time(const storage::run_record& run) {
-  if (is_ended(run.status) || run.status == run_status::held) return std::nullopt;
-  std::optional<time_point> earliest = run.status == run_status::scheduled ? run.due : std::nullopt;
+  if (is_ended(run.status)) return std::nullopt;
+  std::optional<time_point> earliest = run.cancelled_by ? std::nullopt : run.deadline;
+  if (run.status == run_status::held) return earliest;
+  if (run.status == run_status::scheduled && run.due && (!earliest || *run.due < *earliest)) earliest = run.due;
   for (const auto& pending : run.pending) {
     if (pending.due && (!earliest || *pending.due < *earliest)) earliest = pending.due;
   }
@@ -172,7 +337,10 @@ run_info info_of(const storage::run_record& run, std::string function) {
           .output = run.output,
           .error = run.error,
           .cancelled_by = run.cancelled_by,
-          .held_because = run.held_because};
+          .held_because = run.held_because,
+          .replay_of = run.replay_of,
+          .root = run.root,
+          .parent = run.parent};
 }
 
 }  // namespace caesura::actors

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -32,6 +33,7 @@ struct definition {
   storage::definition_record record{};
   std::vector<expression::compiled> trigger_whens{};
   std::vector<expression::compiled> cancel_whens{};
+  std::vector<expression::compiled> concurrency_keys{};
 };
 
 // A function that this process can execute.
@@ -65,24 +67,85 @@ struct live_run {
   bool is_parking{false};
 };
 
-// Runs that may go on as soon as there is room: those under way before new ones, each first in first out. One thread.
-class run_queue {
+// The runs that have an actor. One thread.
+class live_table {
  public:
-  void push(const run_id& run, bool is_under_way, undo_log& undo);
-  // False when the run is not queued.
-  bool remove(const run_id& run, undo_log& undo);
-  [[nodiscard]] std::optional<run_id> front() const;
-  [[nodiscard]] bool empty() const noexcept { return order_.empty(); }
-  [[nodiscard]] std::size_t size() const noexcept { return order_.size(); }
+  [[nodiscard]] const live_run* find(const run_id& run) const {
+    const auto found = runs_.find(run);
+    return found == runs_.end() ? nullptr : &found->second;
+  }
+  // The run's entry if this is its present life; a report of an earlier one concerns nobody.
+  [[nodiscard]] const live_run* find(const run_id& run, actors::activation life) const {
+    const auto* found = find(run);
+    return found != nullptr && found->activation == life ? found : nullptr;
+  }
+  [[nodiscard]] bool contains(const run_id& run) const { return runs_.contains(run); }
+  [[nodiscard]] std::size_t size() const noexcept { return runs_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return runs_.empty(); }
+  [[nodiscard]] std::uint64_t state_bytes() const noexcept { return state_bytes_; }  // recorded results
+  [[nodiscard]] std::vector<run_id> ids() const;  // ascending
+
+  const live_run& add(const run_id& run, live_run entry, undo_log& undo);
+  void drop(const run_id& run, undo_log& undo);
+  void set_record(const run_id& run, std::shared_ptr<const storage::run_record> record, undo_log& undo);
+  void set_parking(const run_id& run, undo_log& undo);
 
  private:
-  using place = std::pair<bool, std::uint64_t>;  // new ones (true) after those under way
-  void put(const run_id& run, place at);
+  void put(const run_id& run, live_run entry);
   void take(const run_id& run);
 
-  std::map<place, run_id> order_;
-  std::unordered_map<run_id, place> places_;
-  std::uint64_t next_ = 0;
+  std::unordered_map<run_id, live_run> runs_;
+  std::uint64_t state_bytes_ = 0;
+};
+
+// Runs that may go on as soon as there is room: those under way before new ones, each first in first out; and the slots of concurrency
+// groups. A run whose group is full waits aside until a slot of it is free, so that it holds up nobody else. One thread.
+class run_queue {
+ public:
+  using place = std::pair<bool, position>;  // new ones (true) after those under way
+
+  // `groups`: those in which the run needs a slot that it does not hold yet.
+  void push(const run_id& run, place at, std::vector<std::uint64_t> groups, undo_log& undo);
+  // False when the run is not queued.
+  bool remove(const run_id& run, undo_log& undo);
+  // The first run that may go on.
+  [[nodiscard]] std::optional<run_id> next(undo_log& undo);
+  [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
+  [[nodiscard]] bool is_anyone_ready() const noexcept { return !ready_.empty(); }
+  [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+  // How many go before the run in the line in which it stands, counted up to `limit`; nullopt: not queued, or further back.
+  [[nodiscard]] std::optional<std::size_t> place_of(const run_id& run, std::size_t limit) const;
+
+  // Limits come with the functions.
+  void set_limit(std::uint64_t group, std::uint32_t limit) { groups_[group].limit = limit; }
+  [[nodiscard]] bool has_slot(std::uint64_t group) const;
+  // True when a run that needs slots in `groups` may start without passing anybody who waits for one of them.
+  [[nodiscard]] bool may_start(const std::vector<std::uint64_t>& groups) const;
+  void acquire(std::uint64_t group, undo_log& undo);
+  void release(std::uint64_t group, undo_log& undo);
+  [[nodiscard]] std::uint32_t used(std::uint64_t group) const;
+
+ private:
+  struct group {
+    std::uint32_t limit{0};
+    std::uint32_t used{0};
+    std::map<place, run_id> waiting{};
+  };
+  struct entry {
+    place at{};
+    std::vector<std::uint64_t> groups{};
+    std::optional<std::uint64_t> waits_in{};  // nullopt: it is ready
+  };
+  void put(const run_id& run, const entry& e);
+  void take(const run_id& run);
+  void move_to(const run_id& run, std::optional<std::uint64_t> waits_in, undo_log& undo);
+  // The first run that waits in a group with a free slot becomes ready.
+  void promote(std::uint64_t group, undo_log& undo);
+  void promote_others(const entry& e, undo_log& undo);
+
+  std::map<place, run_id> ready_;
+  std::unordered_map<run_id, entry> entries_;
+  std::unordered_map<std::uint64_t, group> groups_;
 };
 
 // Which (name, client id) pairs were accepted within the event memory. Holds hashes; the event's record decides. One thread.
@@ -103,10 +166,41 @@ class event_memory {
   std::deque<entry> oldest_first_;
 };
 
+// A filter made ready: which runs are meant.
+struct compiled_filter {
+  run_filter text{};
+  expression::compiled when{};
+  std::vector<run_id> runs{};  // sorted
+
+  // Throws error{invalid_expression} with the position.
+  [[nodiscard]] static compiled_filter of(run_filter filter);
+};
+
 struct open_sweep {
   position place{};
-  std::shared_ptr<const storage::event_record> event{};  // owners: this
-  listener_index::cursor cursor{};
+  storage::sweep_record record{};
+  std::shared_ptr<const storage::event_record> event{};  // event; owners: this
+  listener_index::cursor cursor{};                       // event
+  std::shared_ptr<storage::bulk_record> job{};           // bulk; owners: this. Changed through change_job alone
+  std::shared_ptr<const compiled_filter> filter{};       // bulk without a plan
+  std::shared_ptr<const std::vector<run_id>> ids{};      // bulk with a plan: ascending
+  run_id walked{};                                       // tree, resume: done up to here
+
+  // True when every transition on a run must ask it first, so that the outcome is that of doing it all at once at its place.
+  [[nodiscard]] bool asks_runs() const noexcept {
+    return record.kind == storage::sweep_kind::event || record.kind == storage::sweep_kind::tree ||
+           (record.kind == storage::sweep_kind::bulk && job->kind == storage::bulk_kind::cancel);
+  }
+};
+
+// Where the purge of what is old stands.
+struct purge_state {
+  time_point next_at{};         // nil: not set yet
+  time_point not_before{};      // after a clock jumped
+  bool is_under_way{false};
+  run_id runs{};                // looked at up to here
+  event_id events{};
+  event_id events_kept_from{};  // stored: all events before it may be gone
 };
 
 // All that the transitions read and write besides the store: derived from the store's live runs, rebuilt at start, kept equal to it by
@@ -119,16 +213,22 @@ struct router_state {
   listener_index listeners{};
   absl::btree_set<std::pair<time_point, run_id>> timers{};
   run_queue queue{};
-  std::unordered_map<run_id, live_run> live{};
+  live_table live{};
+  std::map<std::string, storage::function_state_record, std::less<>> function_states{};
   event_memory memory{};
-  std::vector<open_sweep> sweeps{};
+  std::vector<open_sweep> sweeps{};  // in their order
+  purge_state purge{};
   std::size_t outbox_size{0};
   storage::id_generator ids{};
   actors::activation next_activation{1};
   bool is_stopping{false};
   undo_log undo{};
 
-  [[nodiscard]] bool has_room() const noexcept { return !is_stopping && live.size() < limits.live_runs; }
+  [[nodiscard]] bool has_room() const noexcept { return !is_stopping && live.size() < limits.live_runs && live.state_bytes() < limits.live_state_bytes; }
+  // Set while the function is paused.
+  [[nodiscard]] const storage::function_state_record* pause_of(std::string_view function) const;
+  // The earliest time at which a bulk job goes on by itself.
+  [[nodiscard]] std::optional<time_point> next_slice_at() const;
   // Throws error{store_corrupt} naming the run when its definition is not stored.
   [[nodiscard]] const definition& definition_of(const storage::run_record& run) const;
   // Parsed once; nullptr when the text does not parse (checked when the wait began).
@@ -148,6 +248,10 @@ struct turn {
     return state.ids.next<Id>(now, entropy);
   }
   void say(std::string text, const run_id& about = {}) { out.emplace_back(diagnostic{std::move(text), about}); }
+  template <class T>
+  void answer(const reply_to<T>& to, std::type_identity_t<T> value) {
+    if (to) out.emplace_back(reply{[to, value = std::move(value)]() mutable { to(std::move(value)); }});
+  }
 };
 
 // Parses the expressions of a stored definition. Throws error{invalid_expression} naming function, rule and position.

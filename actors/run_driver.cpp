@@ -15,6 +15,10 @@ operation_request request_of(const detail::operation& op) {
     request.look_back = op.look_back;
   } else if (op.kind == step_kind::send_event) {
     request.to_send = op.to_send;
+  } else if (op.kind == step_kind::invoke) {
+    request.function = op.function;
+    request.data = op.data;
+    request.on_parent_cancel = op.on_parent_cancel;
   }
   return request;
 }
@@ -41,7 +45,7 @@ run_driver::run_driver(activate order, std::shared_ptr<start_gate> gate, const r
 }
 
 std::uint32_t run_driver::in_flight() const noexcept {
-  return (ending_ == ending::none ? handed_ : gate_->passed()) - returned_;
+  return (ending_ == ending::none ? handed_ - withdrawn_ : gate_->passed()) - returned_;
 }
 
 advance_run run_driver::report(next_kind next) const {
@@ -86,9 +90,10 @@ void run_driver::begin_pending(advance_run message) {
     return;
   }
   message.next = next_kind::operations;
+  message.is_any = frame_->is_any();
   for (auto* op : frame_->pending()) {
     message.operations.push_back(request_of(*op));
-    if (op->kind == step_kind::run) message.jobs.push_back(job_for(*op));
+    if (op->kind == step_kind::run && is_due(*op)) message.jobs.push_back(job_for(*op));
   }
   handed_ += static_cast<std::uint32_t>(message.jobs.size());
   ports_.to_router(std::move(message));
@@ -109,9 +114,7 @@ void run_driver::start_first() {
   auto message = report(next_kind::executing);
   std::vector<detail::operation*> ready;
   for (auto* op : frame_->pending()) {
-    const auto& known = order_.record->pending;
-    const auto retry = std::ranges::find(known, op->id, &storage::pending_record::step);
-    if (retry == known.end() || !retry->due) ready.push_back(op);
+    if (is_due(*op)) ready.push_back(op);
   }
   if (!is_interrupted) {
     for (auto* op : ready) start(*op);
@@ -127,22 +130,65 @@ void run_driver::start_first() {
                             .ended_at = frame_->now()});
   }
   for (const auto& row : message.rows) frame_->add(row);
-  if (!frame_->is_ready()) {
+  if (!resume_if_ready()) {
     ports_.to_router(std::move(message));
     return;
   }
-  frame_->resume();
   go_on(std::move(message));
+}
+
+// False for a step that backs off: its timer starts it.
+bool run_driver::is_due(const detail::operation& op) const {
+  const auto& known = order_.record->pending;
+  const auto retry = std::ranges::find(known, op.id, &storage::pending_record::step);
+  return retry == known.end() || !retry->due || is_past_first_;
 }
 
 std::shared_ptr<step_job> run_driver::job_for(detail::operation& op) {
   const auto failed = failed_attempts_.find(op.id);
-  auto job = std::make_shared<step_job>(
-      step_job{.gate = gate_,
-               .operation = &op,
-               .attempt = {.run = order_.run, .step = op.id, .attempt = failed == failed_attempts_.end() ? 1 : failed->second + 1}});
+  auto job = std::make_shared<step_job>();
+  job->gate = gate_;
+  job->operation = &op;
+  job->attempt = {.run = order_.run, .step = op.id, .attempt = failed == failed_attempts_.end() ? 1 : failed->second + 1};
   ports_.bind(*job);
+  jobs_.insert_or_assign(op.id, job);
   return job;
+}
+
+// An `any` whose first record may come from elsewhere than a step: the router's order decides, not the order in which this actor hears.
+bool run_driver::is_mixed_any() const {
+  return frame_->is_any() && std::ranges::any_of(frame_->pending(), [](const auto* op) { return op->kind != step_kind::run; });
+}
+
+// The body waits for no more of them: what has not started never will, what executes is asked to stop.
+void run_driver::withdraw_losers() {
+  for (auto job = jobs_.begin(); job != jobs_.end();) {
+    if (job->second->claim()) {
+      ++withdrawn_;
+      job = jobs_.erase(job);
+    } else {
+      job->second->stop.request_stop();
+      ++job;
+    }
+  }
+}
+
+// True when the body has gone on to its next suspension or end.
+bool run_driver::resume_if_ready() {
+  if (!frame_->is_ready()) return false;
+  if (frame_->is_any()) {
+    withdraw_losers();
+    if (in_flight() > 0) return false;  // a loser's closure refers to the frame
+  }
+  is_first_ = false;
+  is_past_first_ = true;
+  failed_attempts_.clear();
+  frame_->resume();
+  return true;
+}
+
+void run_driver::request_stop() {
+  for (const auto& [step, job] : jobs_) job->stop.request_stop();
 }
 
 void run_driver::start(detail::operation& op) {
@@ -160,6 +206,7 @@ std::variant<storage::step_record, failed_attempt> run_driver::judge(const detai
                           .failed_attempts = attempts,
                           .error = std::move(*outcome.error),
                           .started_at = outcome.started_at,
+                          .ended_at = outcome.ended_at,
                           .retry_in = outcome.retry_after.value_or(retry_delay(policy, attempts, order_.run, op.id))};
   }
   return storage::step_record{.id = op.id,
@@ -172,18 +219,25 @@ std::variant<storage::step_record, failed_attempt> run_driver::judge(const detai
 
 void run_driver::take(step_outcome&& outcome) {
   ++returned_;
+  jobs_.erase(outcome.step);
   if (is_done_) return;
   const auto* op = frame_->find_pending(outcome.step);
   auto judged = judge(*op, std::move(outcome));
   auto message = report(next_kind::executing);
+  const bool is_decided = frame_->is_any() && frame_->is_ready();
   if (auto* failure = std::get_if<failed_attempt>(&judged)) {
-    // No retry follows a cancel; a stop leaves it to the next start.
-    if (ending_ != ending::cancelled) message.failures.push_back(std::move(*failure));
+    // No retry follows a cancel or a first of `any`; a stop leaves it to the next start.
+    if (ending_ != ending::cancelled && !is_decided) message.failures.push_back(std::move(*failure));
   } else {
     message.rows.push_back(std::get<storage::step_record>(std::move(judged)));
   }
   if (ending_ != ending::none) {
     send_ending(std::move(message));
+    return;
+  }
+  if (is_mixed_any() && !is_decided && !message.rows.empty()) {
+    message.wants_rows = true;
+    ports_.to_router(std::move(message));
     return;
   }
   for (const auto& row : message.rows) frame_->add(row);
@@ -195,34 +249,36 @@ void run_driver::take(step_outcome&& outcome) {
     }
     return;
   }
-  if (frame_->is_ready()) {
-    is_first_ = false;
-    frame_->resume();
+  if (resume_if_ready()) {
+    message.in_flight = in_flight();
     go_on(std::move(message));
     return;
   }
+  message.in_flight = in_flight();
   ports_.to_router(std::move(message));
 }
 
 void run_driver::take(resume_run&& message) {
   if (is_done_ || ending_ != ending::none) return;
   for (auto& row : message.rows) frame_->add(std::move(row));
-  for (const auto& step : message.retries) {
-    if (auto* op = frame_->find_pending(step)) start(*op);
-  }
   if (frame_->state() == frame_state::held) {
     go_on(report(next_kind::held));
-  } else if (frame_->is_ready()) {
-    is_first_ = false;
-    frame_->resume();
+  } else if (resume_if_ready()) {
     go_on(report(next_kind::operations));
+  } else if (!(frame_->is_any() && frame_->is_ready())) {
+    for (const auto& step : message.retries) {
+      if (auto* op = frame_->find_pending(step)) start(*op);
+    }
   }
 }
 
 void run_driver::take(const order_run& message) {
   if (is_done_) return;
   switch (message.order) {
-    case order_kind::cancel: end(ending::cancelled); return;
+    case order_kind::cancel:
+      request_stop();
+      end(ending::cancelled);
+      return;
     case order_kind::leave: end(ending::left); return;
     case order_kind::end: end(ending::none); return;
     case order_kind::park:

@@ -54,6 +54,11 @@ class run_driver {
   void start_first();
   [[nodiscard]] bool starts_first() const;
   void start(detail::operation& op);
+  [[nodiscard]] bool is_due(const detail::operation& op) const;
+  [[nodiscard]] bool is_mixed_any() const;
+  void withdraw_losers();
+  bool resume_if_ready();
+  void request_stop();
   std::shared_ptr<step_job> job_for(detail::operation& op);
   [[nodiscard]] std::variant<storage::step_record, failed_attempt> judge(const detail::operation& op, step_outcome&& outcome);
   void end(ending how);
@@ -70,9 +75,12 @@ class run_driver {
   std::unordered_map<std::string, std::uint32_t> failed_attempts_;
   std::uint32_t handed_ = 0;    // jobs on their way to step threads, or there
   std::uint32_t returned_ = 0;  // outcomes received
+  std::uint32_t withdrawn_ = 0; // jobs taken back before they started
+  std::unordered_map<std::string, std::shared_ptr<step_job>> jobs_;  // handed, not returned; owners: this, router, step threads
   ending ending_ = ending::none;
   std::string lost_because_;
   bool is_first_ = true;
+  bool is_past_first_ = false;  // beyond the suspension at which the activation began
   bool is_done_ = false;
 };
 

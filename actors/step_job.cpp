@@ -12,7 +12,7 @@ namespace {
 void run_user_code(step_job& job, step_outcome& outcome, std::size_t result_limit_bytes) {
   try {
     const detail::inside_step mark;
-    outcome.result = job.operation->execute(job.attempt);
+    outcome.result = job.operation->execute(job.attempt, job.stop.get_token());
   } catch (const non_retriable_error&) {
     outcome.error = describe_current_exception();
     outcome.is_final = true;
@@ -34,7 +34,7 @@ void run_user_code(step_job& job, step_outcome& outcome, std::size_t result_limi
 }  // namespace
 
 void execute(step_job& job, const clock& clock, std::size_t result_limit_bytes) noexcept {
-  if (!job.gate->try_pass()) return;
+  if (!job.claim() || !job.gate->try_pass()) return;
   step_outcome outcome{.step = job.attempt.step, .started_at = clock.now()};
   run_user_code(job, outcome, result_limit_bytes);
   outcome.ended_at = clock.now();

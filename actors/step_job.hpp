@@ -1,9 +1,11 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -32,6 +34,12 @@ struct step_job {
   detail::operation* operation{nullptr};
   step_attempt attempt{};
   std::function<void(step_outcome)> done{};  // called once, on the step thread, if the step was started
+  std::stop_source stop{};
+
+  // Exactly one of the two succeeds: the step thread takes it, or the driver takes it back before it has started.
+  [[nodiscard]] bool claim() noexcept { return !is_claimed_.test_and_set(std::memory_order_acq_rel); }
+
+  std::atomic_flag is_claimed_{};  // through claim()
 };
 
 // Executes the job's step on this thread, unless its gate is closed. Never throws: whatever the step throws is its outcome.

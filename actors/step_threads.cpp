@@ -46,8 +46,19 @@ bool step_threads::ask_for_one_more() {
 std::vector<std::string> step_threads::executing() const {
   const std::lock_guard lock{mutex_};
   std::vector<std::string> result;
-  for (const auto& job : current_) {
-    if (job) result.push_back(job->attempt.key());
+  for (const auto& slot : current_) {
+    if (slot.job) result.push_back(slot.job->attempt.key());
+  }
+  return result;
+}
+
+std::vector<step_threads::slow_step> step_threads::take_slow(time_point started_before) {
+  const std::lock_guard lock{mutex_};
+  std::vector<slow_step> result;
+  for (auto& slot : current_) {
+    if (!slot.job || slot.is_told || slot.started_at >= started_before) continue;
+    slot.is_told = true;
+    result.push_back({slot.job->attempt.key(), slot.started_at});
   }
   return result;
 }
@@ -66,16 +77,16 @@ void step_threads::work(std::size_t me) {
     if (jobs_.empty()) continue;
     auto job = std::move(jobs_.front());
     jobs_.pop_front();
-    current_[me] = job;
+    current_[me] = {.job = job, .started_at = clock_.now()};
     const bool wake = ask_for_one_more();
     lock.unlock();
     if (wake) has_work_.notify_one();
     execute(*job, clock_, result_limit_bytes_);
     lock.lock();
     // What the job holds ends without the lock, but only if it is the last owner.
-    auto done = std::exchange(current_[me], nullptr);
+    auto done = std::exchange(current_[me], slot{});
     lock.unlock();
-    done.reset();
+    done.job.reset();
     job.reset();
     lock.lock();
   }

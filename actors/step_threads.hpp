@@ -24,6 +24,13 @@ class step_threads final : public step_executor {
   void submit(std::shared_ptr<step_job> job) override;
   [[nodiscard]] std::vector<std::string> executing() const override;
 
+  struct slow_step {
+    std::string step;  // "run/step"
+    time_point started_at;
+  };
+  // Steps that execute since before `started_before`; each is given once.
+  [[nodiscard]] std::vector<slow_step> take_slow(time_point started_before);
+
  private:
   void work(std::size_t me);
   [[nodiscard]] bool ask_for_one_more();
@@ -35,7 +42,12 @@ class step_threads final : public step_executor {
   mutable std::mutex mutex_;
   std::condition_variable has_work_;
   std::deque<std::shared_ptr<step_job>> jobs_;
-  std::vector<std::shared_ptr<step_job>> current_;  // by thread
+  struct slot {
+    std::shared_ptr<step_job> job{};
+    time_point started_at{};
+    bool is_told{false};
+  };
+  std::vector<slot> current_;  // by thread
   std::vector<std::thread> threads_;
   std::size_t idle_ = 0;
   bool is_waking_ = false;

@@ -51,12 +51,12 @@ void wait_until_all_sleep(const caesura::runtime& runtime, std::size_t count) {
     if (seconds_since(start) > 120) throw std::runtime_error{"only " + std::to_string(sleeping) + " runs sleep after two minutes"};
     std::this_thread::sleep_for(std::chrono::milliseconds{50});
     sleeping = 0;
-    caesura::run_filter filter{.statuses = {caesura::run_status::sleeping}, .limit = 5'000};
+    caesura::page_request part{.limit = 5'000};
     do {
-      const auto page = runtime.list(filter);
+      const auto page = runtime.list({.status = caesura::run_status::sleeping}, part);
       sleeping += page.runs.size();
-      filter.before = page.next;
-    } while (filter.before);
+      part.before = page.next;
+    } while (part.before);
   }
 }
 

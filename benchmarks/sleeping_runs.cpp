@@ -30,12 +30,12 @@ caesura::function sleeper() {
 
 std::size_t count_sleeping(const caesura::runtime& runtime) {
   std::size_t sleeping = 0;
-  caesura::run_filter filter{.statuses = {caesura::run_status::sleeping}, .limit = 5'000};
+  caesura::page_request part{.limit = 5'000};
   do {
-    const auto page = runtime.list(filter);
+    const auto page = runtime.list({.status = caesura::run_status::sleeping}, part);
     sleeping += page.runs.size();
-    filter.before = page.next;
-  } while (filter.before);
+    part.before = page.next;
+  } while (part.before);
   return sleeping;
 }
 

@@ -1,11 +1,32 @@
 #include "runtime/alarm.hpp"
 
+#include <ctime>
+
 #include <algorithm>
 #include <utility>
 
 namespace caesura::detail {
 
-alarm::alarm(std::function<void()> ring) : ring_{std::move(ring)}, thread_{[this] { watch(); }} {}
+namespace {
+
+duration since_boot() {
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  return std::chrono::duration_cast<duration>(std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec});
+}
+
+}  // namespace
+
+std::optional<duration> clock_watch::look(time_point wall, duration since_boot) {
+  constexpr duration noticed = std::chrono::hours{1};
+  const duration offset = wall.time_since_epoch() - since_boot;
+  const duration jump = offset - offset_.value_or(offset);
+  if (!offset_ || jump > noticed || jump < -noticed) offset_ = offset;  // a clock that is only slewed adds up to a jump, too
+  if (jump <= noticed && jump >= -noticed) return std::nullopt;
+  return jump;
+}
+
+alarm::alarm(calls calls) : calls_{std::move(calls)}, thread_{[this] { watch(); }} {}
 
 alarm::~alarm() {
   {
@@ -27,18 +48,24 @@ void alarm::set(std::optional<time_point> when) {
 }
 
 void alarm::watch() {
-  constexpr auto longest_look = std::chrono::minutes{1};
+  constexpr duration longest_look = std::chrono::minutes{1};
+  clock_watch clocks;
   std::unique_lock lock{mutex_};
   while (!is_stopping_) {
+    lock.unlock();
+    if (const auto jump = clocks.look(std::chrono::floor<duration>(std::chrono::system_clock::now()), since_boot())) calls_.jumped(*jump);
+    const auto next_look = std::min(calls_.look().value_or(longest_look), longest_look);
+    lock.lock();
+    if (is_stopping_) return;
     const auto now = std::chrono::system_clock::now();
     if (when_ && *when_ <= now) {
       when_.reset();
       lock.unlock();
-      ring_();
+      calls_.ring();
       lock.lock();
       continue;
     }
-    std::chrono::system_clock::time_point until = now + longest_look;
+    std::chrono::system_clock::time_point until = now + next_look;
     if (when_) until = std::min<std::chrono::system_clock::time_point>(until, *when_);
     changed_.wait_until(lock, until);
   }

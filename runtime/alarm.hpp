@@ -10,11 +10,27 @@
 
 namespace caesura::detail {
 
+// Tells by how much the wall clock was set, from pairs of wall time and time since boot (which sleep does not stop).
+class clock_watch {
+ public:
+  // The jump since the last call, when it is more than an hour either way.
+  std::optional<duration> look(time_point wall, duration since_boot);
+
+ private:
+  std::optional<duration> offset_;
+};
+
 // One thread that calls `ring` when the wall clock reaches the time that was set last. Looks at the clock at least once a minute, so a
 // clock that is set is noticed. set: any thread.
 class alarm {
  public:
-  explicit alarm(std::function<void()> ring);
+  struct calls {
+    std::function<void()> ring{};
+    std::function<void(duration)> jumped{};               // the wall clock was set by more than an hour
+    std::function<std::optional<duration>()> look{};      // at each look; gives the time to the next, at most a minute
+  };
+
+  explicit alarm(calls calls);
   ~alarm();
   alarm(const alarm&) = delete;
   alarm& operator=(const alarm&) = delete;
@@ -24,7 +40,7 @@ class alarm {
  private:
   void watch();
 
-  const std::function<void()> ring_;
+  const calls calls_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::optional<time_point> when_;

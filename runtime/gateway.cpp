@@ -1,5 +1,7 @@
 #include "runtime/gateway.hpp"
 
+#include <algorithm>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <variant>
@@ -13,13 +15,14 @@
 
 #include "actors/router_state.hpp"
 #include "actors/transitions/transitions.hpp"
+#include "runtime/query.hpp"
 #include "runtime/runtime_state.hpp"
 
 namespace caesura::detail {
 
 namespace {
 
-// A reply on its way back: executed by the gateway, which alone may fulfil its promises.
+// What the gateway does in its turn: it alone may fulfil its promises.
 struct finish_request {
   std::shared_ptr<std::function<void()>> finish{};
 };
@@ -45,6 +48,20 @@ protocol::event_accepted reply_of(std::vector<actors::accepted_event> accepted) 
 protocol::cancel_answer reply_of(cancel_outcome outcome) { return {.outcome = outcome}; }
 protocol::run_ended reply_of(run_info info) { return {.info = std::move(info)}; }
 
+protocol::bulk_started reply_of(bulk_id bulk) { return {.bulk = bulk}; }
+protocol::bulk_stopped reply_of(bool was_working) { return {.was_working = was_working}; }
+protocol::run_replayed reply_of(run_id run) { return {.run = run}; }
+protocol::function_paused reply_of(const actors::paused_function& paused) {
+  return {.answer = {.was_paused = paused.was_paused, .cancelling = paused.cancelling}};
+}
+protocol::function_resumed reply_of(const actors::resumed_function& resumed) {
+  return {.answer = {.was_paused = resumed.was_paused, .skipped = resumed.skipped}};
+}
+
+void in_turn(const caf::actor& gateway, std::function<void()> what) {
+  caf::anon_send(gateway, finish_request{std::make_shared<std::function<void()>>(std::move(what))});
+}
+
 // Makes a reply_to that fulfils `promise` on the gateway.
 template <class T>
 actors::reply_to<T> reply_through(gateway_actor* self, caf::response_promise promise) {
@@ -57,7 +74,7 @@ actors::reply_to<T> reply_through(gateway_actor* self, caf::response_promise pro
         shared->deliver(reply_of(std::move(std::get<T>(answer))));
       }
     };
-    caf::anon_send(gateway, finish_request{std::make_shared<std::function<void()>>(std::move(finish))});
+    in_turn(gateway, std::move(finish));
   };
 }
 
@@ -80,6 +97,82 @@ protocol::run_found find(runtime_state& runtime, const run_id& id) {
   return {.exists = true, .info = actors::info_of(*found, runtime.function_of(*snapshot, *found))};
 }
 
+protocol::bulk_found find(runtime_state& runtime, const bulk_id& id) {
+  const auto job = runtime.store().begin_read()->find_bulk(id);
+  if (!job) return {};
+  return {.exists = true, .progress = progress_of(id, *job, runtime.now())};
+}
+
+template <class Find>
+void answer(gateway_actor* self, Find&& found) {
+  auto promise = self->make_response_promise();
+  try {
+    promise.deliver(found());
+  } catch (const error& e) {
+    promise.deliver(as_caf(e));
+  }
+}
+
+// A preview under way: a page, then a chunk of ids, in each of its turns.
+class preview_job : public std::enable_shared_from_this<preview_job> {
+ public:
+  preview_job(caf::actor gateway, runtime_state& runtime, const run_filter& filter, caf::response_promise promise)
+      : gateway_{std::move(gateway)},
+        runtime_{runtime},
+        promise_{std::move(promise)},
+        reader_{runtime.store(), filter, check_filter(filter, runtime.limits(), runtime.now(), true), runtime.now()} {}
+
+  void go_on() {
+    try {
+      if (!is_read_ && reader_.read_page()) {
+        in_turn(gateway_, [me = shared_from_this()] { me->go_on(); });
+        return;
+      }
+      if (!std::exchange(is_read_, true)) found_ = reader_.take();
+      if (chunk_ > 0 && at_ == found_.ids.size()) {
+        promise_.deliver(protocol::runs_previewed{.found = std::move(found_.result)});
+        return;
+      }
+      store_chunk();
+    } catch (const error& e) {
+      promise_.deliver(as_caf(e));
+    }
+  }
+
+ private:
+  void store_chunk() {
+    const auto size = std::min(storage::plan_chunk_ids, found_.ids.size() - at_);
+    const auto from = found_.ids.begin() + static_cast<std::ptrdiff_t>(at_);
+    at_ += size;
+    runtime_.admit();
+    runtime_.post(actors::store_plan{.plan = found_.result.token,
+                                     .filter = found_.result.filter,
+                                     .total = found_.ids.size(),
+                                     .chunk = chunk_++,
+                                     .ids = {from, from + static_cast<std::ptrdiff_t>(size)},
+                                     .reply = [me = shared_from_this()](std::variant<plan_id, error> stored) {
+                                       in_turn(me->gateway_, [me, stored = std::move(stored)] { me->take(stored); });
+                                     }});
+  }
+  void take(const std::variant<plan_id, error>& stored) {
+    if (const auto* refused = std::get_if<error>(&stored)) {
+      promise_.deliver(as_caf(*refused));
+      return;
+    }
+    found_.result.token = std::get<plan_id>(stored);
+    go_on();
+  }
+
+  const caf::actor gateway_;
+  runtime_state& runtime_;
+  caf::response_promise promise_;
+  plan_reader reader_;
+  plan_reader::found found_;
+  bool is_read_ = false;
+  std::size_t at_ = 0;
+  std::uint32_t chunk_ = 0;
+};
+
 caf::behavior gateway_behavior(gateway_actor* self, runtime_state* runtime) {
   return {
       [=](const protocol::send_event& request) {
@@ -90,16 +183,63 @@ caf::behavior gateway_behavior(gateway_actor* self, runtime_state* runtime) {
       },
       [=](const protocol::cancel_run& request) {
         forward<cancel_outcome>(self, *runtime, [&](auto reply) {
-          return actors::cancel_run{.run = request.run, .reason = request.reason, .reply = std::move(reply)};
+          return actors::cancel_run{.run = request.run, .reason = request.reason, .by = request.by, .reply = std::move(reply)};
         });
       },
-      [=](const protocol::get_run& request) {
+      [=](const protocol::get_run& request) { answer(self, [&] { return find(*runtime, request.run); }); },
+      [=](const protocol::get_bulk& request) { answer(self, [&] { return find(*runtime, request.bulk); }); },
+      [=](const protocol::preview_runs& request) {
         auto promise = self->make_response_promise();
         try {
-          promise.deliver(find(*runtime, request.run));
+          std::make_shared<preview_job>(caf::actor{self}, *runtime, request.filter, promise)->go_on();
         } catch (const error& e) {
           promise.deliver(as_caf(e));
         }
+      },
+      [=](const protocol::cancel_runs& request) {
+        forward<bulk_id>(self, *runtime, [&](auto reply) {
+          check_text(request.reason, "the reason");
+          check_text(request.by, "cancel_runs.by");
+          if (request.token.is_nil()) (void)check_filter(request.filter, runtime->limits(), runtime->now(), true);
+          return actors::start_bulk{
+              .plan = request.token, .filter = request.filter, .reason = request.reason, .by = request.by, .reply = std::move(reply)};
+        });
+      },
+      [=](const protocol::replay_runs& request) {
+        forward<bulk_id>(self, *runtime, [&](auto reply) {
+          check_replay(request.request);
+          if (request.token.is_nil()) throw error{errc::unknown_plan, "replay_runs has no token: make one with preview_runs"};
+          return actors::start_bulk{.kind = storage::bulk_kind::replay,
+                                    .plan = request.token,
+                                    .by = request.request.by,
+                                    .from_step = request.request.from_step,
+                                    .rate_per_second = request.request.rate_per_second,
+                                    .reply = std::move(reply)};
+        });
+      },
+      [=](const protocol::stop_bulk& request) {
+        forward<bool>(self, *runtime, [&](auto reply) { return actors::stop_bulk{.bulk = request.bulk, .reply = std::move(reply)}; });
+      },
+      [=](const protocol::replay_run& request) {
+        forward<run_id>(self, *runtime, [&](auto reply) {
+          return actors::replay_run{.run = request.run, .from_step = request.from_step, .reply = std::move(reply)};
+        });
+      },
+      [=](const protocol::pause_function& request) {
+        forward<actors::paused_function>(self, *runtime, [&](auto reply) {
+          check_text(request.request.reason, "the reason");
+          check_text(request.request.by, "pause_request.by");
+          return actors::pause_function{.function = request.function,
+                                        .mode = request.request.under_way,
+                                        .reason = request.request.reason,
+                                        .by = request.request.by,
+                                        .reply = std::move(reply)};
+        });
+      },
+      [=](const protocol::resume_function& request) {
+        forward<actors::resumed_function>(self, *runtime, [&](auto reply) {
+          return actors::resume_function{.function = request.function, .reply = std::move(reply)};
+        });
       },
       [=](const protocol::watch_run& request) {
         forward<run_info>(self, *runtime, [&](auto reply) {

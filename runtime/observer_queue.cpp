@@ -13,7 +13,7 @@ constexpr std::size_t queue_limit = 10'000;
 
 observer_queue::observer_queue(observer target, bool on_calling_thread)
     : target_{std::move(target)}, on_calling_thread_{on_calling_thread} {
-  if (!on_calling_thread_ && (target_.on_run_ended || target_.on_diagnostic)) thread_ = std::thread{[this] { work(); }};
+  if (!on_calling_thread_ && (target_.on_run_ended || target_.on_diagnostic || target_.on_slow_step)) thread_ = std::thread{[this] { work(); }};
 }
 
 observer_queue::~observer_queue() {
@@ -32,6 +32,10 @@ void observer_queue::tell_ended(const run_info& run) {
 
 void observer_queue::tell_diagnostic(const std::string& text, const run_id& run) {
   if (target_.on_diagnostic) push([this, text, run] { target_.on_diagnostic(text, run); });
+}
+
+void observer_queue::tell_slow_step(const std::string& step, duration so_far) {
+  if (target_.on_slow_step) push([this, step, so_far] { target_.on_slow_step(step, so_far); });
 }
 
 void observer_queue::push(std::function<void()> call) {

@@ -22,6 +22,7 @@ class observer_queue {
   observer_queue& operator=(const observer_queue&) = delete;
 
   void tell_ended(const run_info& run);
+  void tell_slow_step(const std::string& step, duration so_far);
   void tell_diagnostic(const std::string& text, const run_id& run);
 
   // True on the thread that calls the program's functions.

@@ -42,13 +42,36 @@ void load_event_memory(router_state& state, const storage::snapshot& tx, time_po
   });
 }
 
-void load_sweeps(router_state& state, const storage::snapshot& tx) {
-  tx.each_sweep([&](const position& place, const storage::sweep_record& record) {
-    auto event = tx.find_event(record.event);
-    if (!event) throw error{errc::store_corrupt, "table sweeps: event " + to_string(record.event) + " is not stored"};
-    state.sweeps.push_back({.place = place, .event = std::make_shared<const storage::event_record>(std::move(*event))});
+void load_sweeps(actors::turn& now) {
+  std::vector<std::pair<position, storage::sweep_record>> stored;
+  now.tx.each_sweep([&](const position& place, const storage::sweep_record& record) {
+    stored.emplace_back(place, record);
     return true;
   });
+  for (const auto& [place, record] : stored) {
+    if (record.kind == storage::sweep_kind::bulk) {
+      auto job = now.tx.find_bulk(record.bulk);
+      if (!job) throw error{errc::store_corrupt, "table sweeps: bulk job " + to_string(record.bulk) + " is not stored"};
+      actors::reopen_bulk(now, place, std::move(*job));
+      continue;
+    }
+    actors::open_sweep sweep{.place = place, .record = record};
+    if (record.kind == storage::sweep_kind::event) {
+      auto event = now.tx.find_event(record.event);
+      if (!event) throw error{errc::store_corrupt, "table sweeps: event " + to_string(record.event) + " is not stored"};
+      sweep.event = std::make_shared<const storage::event_record>(std::move(*event));
+    }
+    now.state.sweeps.push_back(std::move(sweep));
+  }
+}
+
+void load_functions(router_state& state, const storage::snapshot& tx, time_point now) {
+  tx.each_function_state([&](std::string_view function, const storage::function_state_record& record) {
+    state.function_states.emplace(function, record);
+    return true;
+  });
+  if (const auto kept = tx.find_meta("events_kept_from")) state.purge.events_kept_from = parse_id<event_id>(*kept).value_or(event_id{});
+  state.purge.next_at = now + state.limits.purge_every;
 }
 
 // Indexes every run that has not ended; returns those that something must happen to.
@@ -63,7 +86,7 @@ std::vector<run_id> index_runs(router_state& state, const storage::snapshot& tx)
 }
 
 void settle(actors::turn& now, const run_id& id, bool was_clean) {
-  const auto run = actors::find_live(now, id);
+  const auto run = actors::settle_sweeps(now, actors::find_live(now, id));
   if (run == nullptr) return;
   if (run->status == run_status::running && !was_clean) {
     actors::interrupt_run(now, run);
@@ -89,11 +112,12 @@ recovered recover(storage::store& store, std::shared_ptr<const actors::function_
   if (was_clean) tx->delete_meta("clean");
   load_event_memory(state, *tx, now);
   const auto unsettled = index_runs(state, *tx);
-  load_sweeps(state, *tx);
+  load_functions(state, *tx, now);
   constexpr std::size_t all = SIZE_MAX;
   state.outbox_size = tx->oldest_outbox(all).size();
 
   actors::turn turn{.state = state, .tx = *tx, .out = result.told, .now = now, .entropy = entropy};
+  load_sweeps(turn);
   state.is_stopping = true;  // nothing gets an actor before the router runs
   for (const auto& run : unsettled) settle(turn, run, was_clean);
   state.is_stopping = false;

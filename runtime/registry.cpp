@@ -1,5 +1,7 @@
 #include "runtime/registry.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 #include <string>
 #include <utility>
@@ -20,6 +22,8 @@ class inspection {
     check_id();
     check_triggers();
     check_cancel_rules();
+    check_timeouts();
+    check_concurrency();
     if (fn_.retries.retries > limits_.retries) {
       add("retries is " + std::to_string(fn_.retries.retries) + "; the limit is " + std::to_string(limits_.retries));
     }
@@ -93,16 +97,68 @@ class inspection {
     }
   }
 
+  void check_timeouts() {
+    const auto check = [&](const std::optional<duration>& value, const char* name) {
+      if (value && *value <= duration{0}) add(std::string{name} + " is " + to_string(*value) + "; it must be more than zero");
+    };
+    check(fn_.timeouts.start, "timeouts.start");
+    check(fn_.timeouts.finish, "timeouts.finish");
+  }
+
+  void check_concurrency() {
+    if (fn_.concurrency.size() > limits_.concurrency_entries) {
+      add("concurrency has " + std::to_string(fn_.concurrency.size()) + " entries; the limit is " + std::to_string(limits_.concurrency_entries));
+    }
+    for (std::size_t i = 0; i < fn_.concurrency.size(); ++i) {
+      const auto& entry = fn_.concurrency[i];
+      const auto where = "concurrency[" + std::to_string(i) + "]";
+      if (entry.limit == 0) add(where + ".limit is 0: no run could ever start; to stop a function, pause it");
+      if (entry.key.empty()) continue;
+      const auto parsed = expression::compiled::parse(entry.key, expression::roots::event);
+      if (const auto* fault = std::get_if<expression::fault>(&parsed)) {
+        add(where + ".key: at byte " + std::to_string(fault->position) + " of \"" + entry.key + "\": " + fault->text);
+      }
+    }
+  }
+
   const function& fn_;
   const actors::limits& limits_;
   std::vector<std::string>& faults_;
 };
+
+// A text as it stands in an expression.
+std::string literal(const std::string& text) {
+  std::string result = "'";
+  for (const char c : text) {
+    if (c == '\'' || c == '\\') result += '\\';
+    result += c;
+  }
+  return result + "'";
+}
+
+// on_cancel and on_failure are functions of their own.
+void add_handlers(std::vector<function>& functions) {
+  std::vector<function> handlers;
+  for (const auto& fn : functions) {
+    const auto add = [&](const function_body& body, const char* suffix, const char* event) {
+      if (!body) return;
+      handlers.push_back({.id = fn.id + suffix,
+                          .triggers = {{.event = event, .when = "event.data.function_id == " + literal(fn.id)}},
+                          .retries = fn.retries,
+                          .body = body});
+    };
+    add(fn.on_cancel, "-cancelled", "inngest/function.cancelled");
+    add(fn.on_failure, "-failed", "inngest/function.failed");
+  }
+  std::ranges::move(handlers, std::back_inserter(functions));
+}
 
 }  // namespace
 
 std::shared_ptr<const actors::function_table> register_functions(std::vector<function> functions, const actors::limits& limits) {
   std::vector<std::string> faults;
   std::set<std::string> ids;
+  add_handlers(functions);
   for (const auto& fn : functions) {
     inspection{fn, limits, faults}.check();
     if (!fn.id.empty() && !ids.insert(fn.id).second) faults.push_back("function \"" + fn.id + "\": the id is given twice");

@@ -1,12 +1,14 @@
 #include <caesura/runtime.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include <caesura/actor_access.hpp>
 
 #include "actors/router_state.hpp"
 #include "actors/transitions/transitions.hpp"
+#include "runtime/query.hpp"
 #include "runtime/runtime_state.hpp"
 
 namespace caesura {
@@ -37,10 +39,6 @@ void check_events(std::span<const event> events, const actors::limits& limits) {
   }
 }
 
-bool is_asked_for(const run_filter& filter, run_status status) {
-  return filter.statuses.empty() || std::ranges::find(filter.statuses, status) != filter.statuses.end();
-}
-
 }  // namespace
 
 runtime::runtime(options options, std::vector<function> functions)
@@ -67,14 +65,12 @@ std::vector<sent> runtime::send(std::span<const event> values) {
 
 cancel_outcome runtime::cancel(const run_id& run, const cancel_request& request) {
   state_->check_caller("runtime.cancel");
-  constexpr std::size_t reason_limit = 4096;
-  if (request.reason.size() > reason_limit) {
-    throw error{errc::invalid_argument, "the reason has " + std::to_string(request.reason.size()) + " bytes; the limit is 4096"};
-  }
+  detail::check_text(request.reason, "the reason");
+  detail::check_text(request.by, "cancel_request.by");
   state_->admit();
   return state_
       ->ask<cancel_outcome>(
-          [&](auto reply) { return actors::cancel_run{.run = run, .reason = request.reason, .reply = std::move(reply)}; })
+          [&](auto reply) { return actors::cancel_run{.run = run, .reason = request.reason, .by = request.by, .reply = std::move(reply)}; })
       .value();
 }
 
@@ -83,7 +79,9 @@ std::optional<run_info> runtime::get(const run_id& run) const {
   const auto snapshot = state_->store().begin_read();
   const auto found = snapshot->find_run(run);
   if (!found) return std::nullopt;
-  return actors::info_of(*found, state_->function_of(*snapshot, *found));
+  std::vector<run_info> one{actors::info_of(*found, state_->function_of(*snapshot, *found))};
+  state_->add_places(one);
+  return std::move(one.front());
 }
 
 std::vector<step_info> runtime::steps(const run_id& run) const {
@@ -91,23 +89,24 @@ std::vector<step_info> runtime::steps(const run_id& run) const {
   return state_->store().begin_read()->steps_of(run);
 }
 
-run_page runtime::list(const run_filter& filter) const {
+run_page runtime::list(const run_filter& filter, const page_request& request) const {
   state_->check_caller("runtime.list");
-  constexpr std::size_t page_limit = 5'000;  // runs looked at in one snapshot
-  if (filter.limit == 0 || filter.limit > page_limit) {
-    throw error{errc::invalid_argument, "list: limit is " + std::to_string(filter.limit) + "; it must be 1 to 5000"};
+  constexpr std::size_t page_limit = 5'000;
+  if (request.limit == 0 || request.limit > page_limit) {
+    throw error{errc::invalid_argument, "list: limit is " + std::to_string(request.limit) + "; it must be 1 to 5000"};
   }
-  const auto snapshot = state_->store().begin_read();
-  const auto ids = snapshot->runs_of(filter.function, filter.before.value_or(run_id{}), page_limit);
+  const auto now = state_->now();
+  detail::run_query query{state_->store(), detail::check_filter(filter, state_->limits(), now, false), now};
   run_page page;
-  for (const auto& id : ids.runs) {
-    if (page.runs.size() == filter.limit) break;
-    page.next = id;
-    const auto run = snapshot->find_run(id);
-    if (run && is_asked_for(filter, run->status)) page.runs.push_back(actors::info_of(*run, state_->function_of(*snapshot, *run)));
-  }
-  const bool is_last = !ids.has_more && (ids.runs.empty() || page.next == ids.runs.back());
-  if (is_last) page.next.reset();
+  page.next = request.before;
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds{1};
+  do {
+    page.next = query.read(page.next, [&](const storage::run_record& run, const std::string& function) {
+      page.runs.push_back(actors::info_of(run, function));
+      return page.runs.size() < request.limit;
+    });
+  } while (page.next && page.runs.size() < request.limit && std::chrono::steady_clock::now() < until);
+  state_->add_places(page.runs);
   return page;
 }
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 #include <random>
 #include <thread>
 #include <utility>
@@ -27,6 +28,9 @@ namespace {
 actors::limits limits_of(const options& options, const environment* environment) {
   actors::limits limits;
   limits.live_runs = std::max<std::size_t>(options.live_runs, 1);
+  limits.live_state_bytes = options.live_state_bytes;
+  limits.keep_runs = options.keep_runs;
+  limits.keep_events = std::max(options.keep_events, limits.event_memory);
   if (environment != nullptr && environment->adjust_limits) environment->adjust_limits(limits);
   return limits;
 }
@@ -83,6 +87,7 @@ void runtime_state::start_system() {
 void runtime_state::start_router(std::vector<function> functions) {
   auto table = register_functions(std::move(functions), limits_);
   const auto seed = environment_ != nullptr ? environment_->seed : random_seed();
+  table_ = table;
   auto recovered = recover(store_, std::move(table), limits_, clock_.now(), seed);
   start_system();
   for (const auto& told : recovered.told) {
@@ -94,7 +99,9 @@ void runtime_state::start_router(std::vector<function> functions) {
     steps = own_steps_.get();
   }
   if (environment_ == nullptr) {
-    alarm_ = std::make_unique<alarm>([this] { post(actors::fire_timers{}); });
+    alarm_ = std::make_unique<alarm>(alarm::calls{.ring = [this] { post(actors::fire_timers{}); },
+                                                  .jumped = [this](duration by) { post(actors::clock_jumped{.by = by}); },
+                                                  .look = [this] { return tell_slow_steps(); }});
   } else {
     environment_->run_messages = [this] { run_messages(); };
     environment_->fire_timers = [this] { post(actors::fire_timers{}); };
@@ -171,6 +178,56 @@ void runtime_state::admit() {
     throw error{errc::overloaded, std::to_string(options_.waiting_commands) + " commands are waiting (options.waiting_commands): try again "
                                                                               "later"};
   }
+}
+
+void runtime_state::add_places(std::vector<run_info>& runs) {
+  std::vector<run_id> queued;
+  for (const auto& run : runs) {
+    if (run.status == run_status::queued) queued.push_back(run.id);
+  }
+  if (queued.empty()) return;
+  const auto places = ask<std::vector<std::optional<std::size_t>>>(
+      [&](auto reply) { return actors::find_places{.runs = queued, .reply = std::move(reply)}; });
+  std::size_t next = 0;
+  for (auto& run : runs) {
+    if (run.status == run_status::queued) run.place_in_queue = places.value()[next++];
+  }
+}
+
+std::vector<function_info> runtime_state::functions() const {
+  std::map<std::string, function_info> known;
+  const auto snapshot = store_.begin_read();
+  snapshot->each_definition([&](std::uint64_t, const storage::definition_record& record) {
+    known[record.function].id = record.function;
+    return true;
+  });
+  for (const auto& fn : table_->all()) {
+    auto& info = known[fn.code.id];
+    info.id = fn.code.id;
+    info.is_registered = true;
+  }
+  snapshot->each_function_state([&](std::string_view id, const storage::function_state_record& state) {
+    if (!state.is_paused) return true;
+    auto& info = known[std::string{id}];
+    info.is_paused = true;
+    info.under_way = state.mode;
+    info.pause_reason = state.reason;
+    info.paused_at = state.changed_at;
+    info.skipped = state.skipped;
+    return true;
+  });
+  std::vector<function_info> result;
+  for (auto& [id, info] : known) result.push_back(std::move(info));
+  return result;
+}
+
+// When to look again.
+std::optional<duration> runtime_state::tell_slow_steps() {
+  if (own_steps_ == nullptr || !options_.observer.on_slow_step || options_.slow_step <= duration{0}) return std::nullopt;
+  for (const auto& slow : own_steps_->take_slow(clock_.now() - options_.slow_step)) {
+    observers_.tell_slow_step(slow.step, clock_.now() - slow.started_at);
+  }
+  return std::max<duration>(options_.slow_step / 4, std::chrono::milliseconds{10});
 }
 
 void runtime_state::post(actors::command_body body) { actors::post(router_, std::move(body)); }

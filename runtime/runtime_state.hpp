@@ -19,7 +19,9 @@
 #include <caesura/runtime.hpp>
 
 #include "actors/commands.hpp"
+#include "actors/router_state.hpp"
 #include "actors/step_job.hpp"
+#include "actors/step_threads.hpp"
 #include "runtime/alarm.hpp"
 #include "runtime/environment.hpp"
 #include "runtime/observer_queue.hpp"
@@ -47,6 +49,10 @@ class runtime_state {
 
   [[nodiscard]] std::string function_of(const storage::snapshot& snapshot, const storage::run_record& run) const;
   std::vector<std::string> stop(std::optional<duration> deadline);
+  // Asks the router where queued runs stand.
+  void add_places(std::vector<run_info>& runs);
+  [[nodiscard]] std::vector<function_info> functions() const;
+  [[nodiscard]] time_point now() const { return clock_.now(); }
   [[nodiscard]] std::uint64_t next_token() noexcept { return ++tokens_; }
 
   [[nodiscard]] storage::store& store() noexcept { return store_; }
@@ -60,6 +66,7 @@ class runtime_state {
   void start_router(std::vector<function> functions);
   void wait_for(const caf::actor& ending);
   void run_messages();
+  std::optional<duration> tell_slow_steps();
 
   const options options_;
   environment* const environment_;  // null outside tests
@@ -69,7 +76,8 @@ class runtime_state {
   const actors::clock& clock_;
   observer_queue observers_;
   storage::store store_;
-  std::unique_ptr<actors::step_executor> own_steps_;
+  std::shared_ptr<const actors::function_table> table_;
+  std::unique_ptr<actors::step_threads> own_steps_;
   std::unique_ptr<alarm> alarm_;
   std::unique_ptr<caf::actor_system_config> config_;
   std::unique_ptr<caf::actor_system> own_system_;

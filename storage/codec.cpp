@@ -35,7 +35,40 @@ void fields(Io& io, R& r) {
 }
 template <class Io, is<definition_record> R>
 void fields(Io& io, R& r) {
-  io(r.function, r.triggers, r.cancel_on);
+  io(r.function, r.triggers, r.cancel_on, r.start_timeout, r.finish_timeout, r.concurrency);
+}
+template <class Io, is<concurrency_record> R>
+void fields(Io& io, R& r) {
+  io(r.limit, r.key, r.counts_resting);
+}
+template <class Io, is<attempt_failure> R>
+void fields(Io& io, R& r) {
+  io(r.error, r.started_at, r.ended_at);
+}
+template <class Io, is<run_filter> R>
+void fields(Io& io, R& r) {
+  io(r.function.values, r.status.values, r.run.values, r.started_after, r.started_before, r.when);
+}
+template <class Io, is<bulk_counts> R>
+void fields(Io& io, R& r) {
+  io(r.total, r.looked_at, r.matched, r.cancelled, r.cancelling, r.already_ended, r.replayed, r.refused);
+}
+template <class Io, is<bulk_record> R>
+void fields(Io& io, R& r) {
+  io(r.kind, r.status, r.source, r.reason, r.by, r.filter, r.plan, r.cursor, r.next, r.counts, r.created_at, r.ended_at, r.from_step,
+     r.rate_per_second, r.next_at);
+}
+template <class Io, is<plan_record> R>
+void fields(Io& io, R& r) {
+  io(r.created_at, r.filter, r.ids);
+}
+template <class Io, is<plan_chunk_record> R>
+void fields(Io& io, R& r) {
+  io(r.ids);
+}
+template <class Io, is<function_state_record> R>
+void fields(Io& io, R& r) {
+  io(r.is_paused, r.mode, r.changed_at, r.changed_in, r.reason, r.skipped);
 }
 template <class Io, is<listener_key> R>
 void fields(Io& io, R& r) {
@@ -47,7 +80,7 @@ void fields(Io& io, R& r) {
 }
 template <class Io, is<cancellation> R>
 void fields(Io& io, R& r) {
-  io(r.source, r.reason, r.event, r.rule, r.requested_at);
+  io(r.source, r.reason, r.event, r.rule, r.requested_at, r.by, r.bulk, r.parent);
 }
 template <class Io, is<consumed_record> R>
 void fields(Io& io, R& r) {
@@ -55,16 +88,19 @@ void fields(Io& io, R& r) {
 }
 template <class Io, is<pending_record> R>
 void fields(Io& io, R& r) {
-  io(r.kind, r.step, r.failed_attempts, r.last_error, r.started_at, r.due, r.event, r.when, r.key, r.since, r.slot);
+  io(r.kind, r.step, r.failed_attempts, r.last_error, r.started_at, r.due, r.event, r.when, r.key, r.since, r.slot,
+     r.failures, r.child);
 }
 template <class Io, is<run_record> R>
 void fields(Io& io, R& r) {
   io(r.id, r.definition, r.event, r.status, r.depth, r.interruptions, r.step_count, r.state_bytes, r.created_at, r.started_at, r.ended_at,
-     r.due, r.cancel_keys, r.pending, r.cancelled_by, r.output, r.error, r.held_because, r.consumed);
+     r.due, r.cancel_keys, r.pending, r.cancelled_by, r.output, r.error, r.held_because, r.consumed, r.replay_of, r.root,
+     r.kept_steps, r.parent, r.on_parent_cancel, r.nesting, r.has_children, r.is_paused, r.groups, r.deadline, r.queued_at, r.swept_to,
+     r.any_from);
 }
 template <class Io, is<step_record> R>
 void fields(Io& io, R& r) {
-  io(r.id, r.kind, r.result, r.error, r.attempts, r.started_at, r.ended_at);
+  io(r.id, r.kind, r.result, r.error, r.attempts, r.started_at, r.ended_at, r.failures, r.child);
 }
 template <class Io, is<outbox_record> R>
 void fields(Io& io, R& r) {
@@ -72,7 +108,7 @@ void fields(Io& io, R& r) {
 }
 template <class Io, is<sweep_record> R>
 void fields(Io& io, R& r) {
-  io(r.event);
+  io(r.event, r.kind, r.bulk, r.root, r.as_of, r.function);
 }
 
 // The highest value of each stored enum: bytes beyond it are damage or a newer writer.
@@ -88,7 +124,7 @@ constexpr std::uint64_t last_of<cancel_source>() {
 }
 template <>
 constexpr std::uint64_t last_of<step_kind>() {
-  return static_cast<std::uint64_t>(step_kind::send_event);
+  return static_cast<std::uint64_t>(step_kind::invoke);
 }
 template <>
 constexpr std::uint64_t last_of<system_event>() {
@@ -97,6 +133,26 @@ constexpr std::uint64_t last_of<system_event>() {
 template <>
 constexpr std::uint64_t last_of<listener_key::mode>() {
   return static_cast<std::uint64_t>(listener_key::mode::hashed);
+}
+template <>
+constexpr std::uint64_t last_of<child_policy>() {
+  return static_cast<std::uint64_t>(child_policy::abandon);
+}
+template <>
+constexpr std::uint64_t last_of<sweep_kind>() {
+  return static_cast<std::uint64_t>(sweep_kind::resume);
+}
+template <>
+constexpr std::uint64_t last_of<bulk_kind>() {
+  return static_cast<std::uint64_t>(bulk_kind::replay);
+}
+template <>
+constexpr std::uint64_t last_of<bulk_status>() {
+  return static_cast<std::uint64_t>(bulk_status::done);
+}
+template <>
+constexpr std::uint64_t last_of<pause_mode>() {
+  return static_cast<std::uint64_t>(pause_mode::cancel);
 }
 
 struct count_of {
@@ -134,6 +190,7 @@ class writer {
       pack_.pack(value);
     }
   }
+  void write(double value) { pack_.pack_double(value); }
   void write(const std::string& value) {
     pack_.pack_str(static_cast<std::uint32_t>(value.size()));
     pack_.pack_str_body(value.data(), static_cast<std::uint32_t>(value.size()));
@@ -206,6 +263,16 @@ class reader {
     if (v.kind() == value_kind::integer && v.integer() >= 0) return static_cast<std::uint64_t>(v.integer());
     if (v.kind() == value_kind::unsigned_integer) return v.unsigned_integer();
     return std::nullopt;
+  }
+  static bool read(const document_view& v, bool& out) {
+    if (v.kind() != value_kind::boolean) return false;
+    out = v.boolean();
+    return true;
+  }
+  static bool read(const document_view& v, double& out) {
+    if (v.kind() != value_kind::real) return false;
+    out = v.real();
+    return true;
   }
   template <class T>
     requires std::is_unsigned_v<T>
@@ -298,7 +365,8 @@ msgpack::sbuffer pack(const Record& record) {
 
 std::string_view name_of(table where) noexcept {
   constexpr std::array<std::string_view, table_count> names{"meta",  "events",      "events_by_name", "live_runs", "ended_runs",
-                                                            "runs_by_function", "steps", "definitions", "outbox", "sweeps"};
+                                                            "runs_by_function", "steps", "definitions", "outbox", "sweeps",
+                                                            "bulk_jobs", "plans", "plan_ids", "functions", "children", "runs_by_event"};
   return names[static_cast<std::size_t>(where)];
 }
 
@@ -351,6 +419,10 @@ CAESURA_RECORD(run_record)
 CAESURA_RECORD(step_record)
 CAESURA_RECORD(outbox_record)
 CAESURA_RECORD(sweep_record)
+CAESURA_RECORD(bulk_record)
+CAESURA_RECORD(plan_record)
+CAESURA_RECORD(plan_chunk_record)
+CAESURA_RECORD(function_state_record)
 #undef CAESURA_RECORD
 
 }  // namespace caesura::storage

@@ -21,8 +21,14 @@ enum class table : std::uint8_t {
   definitions = 7,
   outbox = 8,
   sweeps = 9,
+  bulk_jobs = 10,
+  plans = 11,
+  plan_ids = 12,
+  functions = 13,
+  children = 14,
+  runs_by_event = 15,
 };
-inline constexpr std::size_t table_count = 10;
+inline constexpr std::size_t table_count = 16;
 [[nodiscard]] std::string_view name_of(table where) noexcept;
 
 // A record as bytes: a msgpack array whose first element is the record's version, then a CRC-32C over table, key and array, so that a

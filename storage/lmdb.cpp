@@ -154,6 +154,12 @@ void lmdb_transaction::each_before(table where, std::string_view before, const v
   if (code != MDB_NOTFOUND) check("a table could not be read", code);
 }
 
+std::size_t lmdb_transaction::count(table where) const {
+  MDB_stat stat{};
+  check("a table could not be counted", mdb_stat(txn_, environment_.tables_[static_cast<std::size_t>(where)], &stat));
+  return stat.ms_entries;
+}
+
 void lmdb_transaction::commit() {
   MDB_txn* const txn = std::exchange(txn_, nullptr);
   const int code = mdb_txn_commit(txn);

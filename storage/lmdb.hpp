@@ -59,6 +59,8 @@ class lmdb_transaction {
   // The same backwards, from the last entry whose key is less than `before` (empty: from the last of all).
   void each_before(table where, std::string_view before, const visitor& visit) const;
 
+  [[nodiscard]] std::size_t count(table where) const;
+
   void commit();
 
  private:

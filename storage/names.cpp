@@ -25,6 +25,12 @@ std::string_view to_string(errc code) noexcept {
     case errc::store_locked: return "store_locked";
     case errc::step_inside_step: return "step_inside_step";
     case errc::wrong_thread: return "wrong_thread";
+    case errc::unknown_function: return "unknown_function";
+    case errc::function_paused: return "function_paused";
+    case errc::unknown_event: return "unknown_event";
+    case errc::run_not_ended: return "run_not_ended";
+    case errc::unknown_plan: return "unknown_plan";
+    case errc::unknown_bulk: return "unknown_bulk";
   }
   return "unknown";
 }
@@ -76,6 +82,7 @@ std::string_view to_string(step_kind kind) noexcept {
     case step_kind::sleep: return "sleep";
     case step_kind::wait_for_event: return "wait_for_event";
     case step_kind::send_event: return "send_event";
+    case step_kind::invoke: return "invoke";
   }
   return "unknown";
 }

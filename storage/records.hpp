@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <caesura/document.hpp>
+#include <caesura/filter.hpp>
 #include <caesura/ids.hpp>
 #include <caesura/run.hpp>
 #include <caesura/time.hpp>
@@ -43,11 +44,22 @@ struct cancel_rule_record {
   bool operator==(const cancel_rule_record&) const = default;
 };
 
+struct concurrency_record {
+  std::uint32_t limit{1};
+  std::string key{};            // an expression over `event`; empty: one group for the function
+  bool counts_resting{false};   // sleeping and waiting runs keep their slot
+
+  bool operator==(const concurrency_record&) const = default;
+};
+
 // What a run keeps of its function: stored once by the hash of its bytes.
 struct definition_record {
   std::string function{};
   std::vector<trigger_record> triggers{};
   std::vector<cancel_rule_record> cancel_on{};
+  std::optional<duration> start_timeout{};
+  std::optional<duration> finish_timeout{};
+  std::vector<concurrency_record> concurrency{};
 
   bool operator==(const definition_record&) const = default;
 };
@@ -74,6 +86,8 @@ struct pending_record {
   listener_key key{};               // wait
   position since{};                 // wait: its place in the order
   std::uint8_t slot{0};             // wait: tells it from the run's other listeners
+  std::vector<attempt_failure> failures{};  // run: the attempts so far
+  run_id child{};                          // invoke
 
   bool operator==(const pending_record&) const = default;
 };
@@ -106,6 +120,19 @@ struct run_record {
   std::optional<recorded_error> error{};
   std::string held_because{};
   std::vector<consumed_record> consumed{};  // where look_back begins, by event name
+  run_id replay_of{};
+  run_id root{};                  // the first of a chain of replays
+  std::uint32_t kept_steps{0};    // replay: rows taken over from the run before
+  run_id parent{};                // who invoked it
+  child_policy on_parent_cancel{child_policy::cancel};
+  std::uint8_t nesting{0};        // 0: invoked by no run
+  bool has_children{false};       // it invoked runs that may not have ended
+  bool is_paused{false};          // held because its function is paused
+  std::vector<std::uint64_t> groups{};      // one a concurrency entry of the definition; computed at creation
+  std::optional<time_point> deadline{};     // timeouts: when it is cancelled, unless it has started (or ended) by then
+  position queued_at{};           // queued: its place in the order
+  std::optional<std::uint32_t> any_from{};  // the body waits for any of its operations: step_count when it began to
+  position swept_to{};            // has been asked by every sweep up to here
 
   bool operator==(const run_record&) const = default;
 };
@@ -122,11 +149,88 @@ struct outbox_record {
   bool operator==(const outbox_record&) const = default;
 };
 
-// An event that hit more runs than one transaction should touch: worked off in slices.
+// What hits more runs than one transaction should touch and is worked off in slices.
+enum class sweep_kind : std::uint8_t {
+  event = 0,   // an event with many listeners
+  bulk = 1,    // a bulk job: its record is in `bulk_jobs`
+  tree = 2,    // a cancelled run with many descendants
+  resume = 3,  // a function was resumed: its held runs go on
+};
+
 struct sweep_record {
   event_id event{};
+  sweep_kind kind{sweep_kind::event};
+  bulk_id bulk{};
+  run_id root{};           // tree
+  position as_of{};        // tree: the place of the cancellation
+  std::string function{};  // resume
 
   bool operator==(const sweep_record&) const = default;
+};
+
+enum class bulk_kind : std::uint8_t { cancel = 0, replay = 1 };
+enum class bulk_status : std::uint8_t { working = 0, stopped = 1, done = 2 };
+
+struct bulk_counts {
+  std::uint64_t total{0};          // runs to look at, as of the start
+  std::uint64_t looked_at{0};
+  std::uint64_t matched{0};
+  std::uint64_t cancelled{0};
+  std::uint64_t cancelling{0};
+  std::uint64_t already_ended{0};  // or being cancelled by somebody else
+  std::uint64_t replayed{0};
+  std::uint64_t refused{0};        // replay: not possible
+
+  bool operator==(const bulk_counts&) const = default;
+};
+
+// A bulk cancel or replay. Its id is its place in the order.
+struct bulk_record {
+  bulk_kind kind{bulk_kind::cancel};
+  bulk_status status{bulk_status::working};
+  cancel_source source{cancel_source::bulk};
+  std::string reason{};
+  std::string by{};
+  run_filter filter{};         // cancel without a plan: which runs; else what the plan was made from
+  plan_id plan{};              // nil: the filter decides
+  run_id cursor{};             // filter: looked at up to here
+  std::uint64_t next{0};       // plan: the place of the next id
+  bulk_counts counts{};
+  time_point created_at{};
+  std::optional<time_point> ended_at{};
+  std::string from_step{};     // replay
+  double rate_per_second{0};   // replay; 0: as fast as it goes
+  std::optional<time_point> next_at{};  // replay with a rate
+
+  bool operator==(const bulk_record&) const = default;
+};
+
+// The ids that a preview pinned, in chunks of at most plan_chunk_ids, ascending.
+inline constexpr std::size_t plan_chunk_ids = 4'096;
+struct plan_record {
+  time_point created_at{};
+  run_filter filter{};
+  std::uint64_t ids{0};
+
+  bool operator==(const plan_record&) const = default;
+};
+struct plan_chunk_record {
+  std::string ids{};  // 16 bytes each
+
+  bool operator==(const plan_chunk_record&) const = default;
+};
+
+using pause_mode = running_runs;
+
+struct function_state_record {
+  bool is_paused{false};
+  pause_mode mode{pause_mode::let_finish};
+  time_point changed_at{};
+  position changed_in{};       // its place in the order
+  std::string reason{};
+  std::uint64_t skipped{0};    // runs skipped during this pause
+
+  bool operator==(const function_state_record&) const = default;
 };
 
 }  // namespace caesura::storage

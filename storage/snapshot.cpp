@@ -105,6 +105,90 @@ void snapshot::each_sweep(const std::function<bool(const position&, const sweep_
   });
 }
 
+namespace {
+
+// The ids at the end of the keys that begin with `prefix`, beyond `after`.
+std::vector<run_id> ids_beyond(const lmdb_transaction& tx, table where, const std::string& prefix, const run_id& after, std::size_t limit) {
+  std::vector<run_id> ids;
+  if (limit == 0) return ids;
+  tx.each_from(where, prefix + key_of(after), [&](std::string_view key, std::string_view) {
+    if (!key.starts_with(prefix)) return false;
+    if (const auto id = id_of<run_id>(where, key); id > after) ids.push_back(id);
+    return ids.size() < limit;
+  });
+  return ids;
+}
+
+}  // namespace
+
+std::vector<run_id> snapshot::live_ids(const run_id& after, std::size_t limit) const {
+  return ids_beyond(*transaction_, table::live_runs, {}, after, limit);
+}
+
+std::size_t snapshot::live_count() const { return transaction_->count(table::live_runs); }
+
+void snapshot::each_ended_run(const run_id& from, const std::function<bool(const run_record&)>& visit) const {
+  transaction_->each_from(table::ended_runs, key_of(from), [&](std::string_view key, std::string_view value) {
+    return visit(decoded<run_record>(table::ended_runs, key, value));
+  });
+}
+
+std::vector<run_id> snapshot::children_of(const run_id& parent, const run_id& after, std::size_t limit) const {
+  return ids_beyond(*transaction_, table::children, key_of(parent), after, limit);
+}
+
+bool snapshot::has_replay(const event_id& event) const {
+  return !ids_beyond(*transaction_, table::runs_by_event, key_of(event), {}, 1).empty();
+}
+
+std::optional<bulk_record> snapshot::find_bulk(const bulk_id& id) const {
+  return found<bulk_record>(*transaction_, table::bulk_jobs, key_of(id));
+}
+
+std::vector<std::pair<bulk_id, bulk_record>> snapshot::newest_bulks(std::size_t limit) const {
+  std::vector<std::pair<bulk_id, bulk_record>> result;
+  if (limit == 0) return result;
+  transaction_->each_before(table::bulk_jobs, {}, [&](std::string_view key, std::string_view value) {
+    result.emplace_back(id_of<bulk_id>(table::bulk_jobs, key), decoded<bulk_record>(table::bulk_jobs, key, value));
+    return result.size() < limit;
+  });
+  return result;
+}
+
+void snapshot::each_plan(const std::function<bool(const plan_id&, const plan_record&)>& visit) const {
+  transaction_->each_from(table::plans, {}, [&](std::string_view key, std::string_view value) {
+    return visit(id_of<plan_id>(table::plans, key), decoded<plan_record>(table::plans, key, value));
+  });
+}
+
+std::optional<plan_record> snapshot::find_plan(const plan_id& id) const {
+  return found<plan_record>(*transaction_, table::plans, key_of(id));
+}
+
+std::vector<run_id> snapshot::plan_ids(const plan_id& id) const {
+  std::vector<run_id> ids;
+  const std::string prefix = key_of(id);
+  transaction_->each_from(table::plan_ids, prefix, [&](std::string_view key, std::string_view value) {
+    if (!key.starts_with(prefix)) return false;
+    const auto chunk = decoded<plan_chunk_record>(table::plan_ids, key, value);
+    for (std::size_t at = 0; at + sizeof(run_id::bytes) <= chunk.ids.size(); at += sizeof(run_id::bytes)) {
+      ids.push_back(id_at_end<run_id>(std::string_view{chunk.ids}.substr(at, sizeof(run_id::bytes))).value());
+    }
+    return true;
+  });
+  return ids;
+}
+
+std::optional<function_state_record> snapshot::find_function_state(std::string_view function) const {
+  return found<function_state_record>(*transaction_, table::functions, function);
+}
+
+void snapshot::each_function_state(const std::function<bool(std::string_view, const function_state_record&)>& visit) const {
+  transaction_->each_from(table::functions, {}, [&](std::string_view key, std::string_view value) {
+    return visit(key, decoded<function_state_record>(table::functions, key, value));
+  });
+}
+
 std::vector<std::pair<position, outbox_record>> snapshot::oldest_outbox(std::size_t limit) const {
   std::vector<std::pair<position, outbox_record>> result;
   if (limit == 0) return result;

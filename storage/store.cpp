@@ -15,7 +15,7 @@ namespace caesura::storage {
 
 namespace {
 
-constexpr std::uint64_t format_version = 1;
+constexpr std::uint64_t format_version = 2;  // 1: before bulk jobs, replay, pause, children; read as it is
 
 }  // namespace
 
@@ -58,6 +58,9 @@ void check_format(write_transaction& tx, const std::string& directory) {
   if (const auto version = number_at(*stored); version > format_version) {
     throw error{errc::store_newer, "directory " + directory + " has format " + std::to_string(version) +
                                        "; this library reads up to format " + std::to_string(format_version) + ": use a newer one"};
+  } else if (version < format_version) {
+    tx.put_meta("format", key_of(format_version));
+    tx.commit();
   }
 }
 
@@ -169,6 +172,55 @@ void write_transaction::put_sweep(const position& place, const sweep_record& rec
 }
 
 void write_transaction::delete_sweep(const position& place) { remove(table::sweeps, key_of(place)); }
+
+void write_transaction::put_bulk(const bulk_id& id, const bulk_record& record) {
+  const auto key = key_of(id);
+  put(table::bulk_jobs, key, encode(table::bulk_jobs, key, record));
+}
+
+void write_transaction::delete_bulk(const bulk_id& id) { remove(table::bulk_jobs, key_of(id)); }
+
+void write_transaction::put_plan(const plan_id& id, const plan_record& record) {
+  const auto key = key_of(id);
+  put(table::plans, key, encode(table::plans, key, record));
+}
+
+void write_transaction::put_plan_chunk(const plan_id& id, std::uint32_t chunk, const plan_chunk_record& record) {
+  const auto key = step_key(id_cast<run_id>(id), chunk);
+  put(table::plan_ids, key, encode(table::plan_ids, key, record));
+}
+
+void write_transaction::delete_plan(const plan_id& id) {
+  const auto plan = find_plan(id);
+  if (!plan) return;
+  const auto chunks = (plan->ids + plan_chunk_ids - 1) / plan_chunk_ids;
+  for (std::uint32_t chunk = 0; chunk < chunks; ++chunk) remove(table::plan_ids, step_key(id_cast<run_id>(id), chunk));
+  remove(table::plans, key_of(id));
+}
+
+void write_transaction::put_function_state(std::string_view function, const function_state_record& record) {
+  put(table::functions, function, encode(table::functions, function, record));
+}
+
+void write_transaction::put_child(const run_id& parent, const run_id& child) { put(table::children, key_of(parent) + key_of(child), {}); }
+
+void write_transaction::delete_child(const run_id& parent, const run_id& child) {
+  remove(table::children, key_of(parent) + key_of(child));
+}
+
+void write_transaction::put_replay(const event_id& event, const run_id& run) { put(table::runs_by_event, key_of(event) + key_of(run), {}); }
+
+void write_transaction::purge_run(const run_record& run, std::string_view function) {
+  for (std::uint32_t sequence = 0; sequence < run.step_count; ++sequence) remove(table::steps, step_key(run.id, sequence));
+  remove(table::runs_by_function, hashed_key(hash_text(function), run.id));
+  if (!run.replay_of.is_nil()) remove(table::runs_by_event, key_of(run.event) + key_of(run.id));
+  remove(table::ended_runs, key_of(run.id));
+}
+
+void write_transaction::purge_event(const event_record& event) {
+  remove(table::events_by_name, hashed_key(hash_text(event.name), event.id));
+  remove(table::events, key_of(event.id));
+}
 
 void write_transaction::put_meta(std::string_view name, std::string_view value) { put(table::meta, name, seal(table::meta, name, value)); }
 

@@ -64,6 +64,26 @@ class snapshot {
   // Oldest first, at most `limit`.
   [[nodiscard]] std::vector<std::pair<position, outbox_record>> oldest_outbox(std::size_t limit) const;
 
+  // Live runs with ids beyond `after`, oldest first, at most `limit`. Reads keys only.
+  [[nodiscard]] std::vector<run_id> live_ids(const run_id& after, std::size_t limit) const;
+  [[nodiscard]] std::size_t live_count() const;
+  // Ended runs from `from` on, oldest first.
+  void each_ended_run(const run_id& from, const std::function<bool(const run_record&)>& visit) const;
+  // Runs invoked by `parent` that have not ended, with ids beyond `after`, at most `limit`.
+  [[nodiscard]] std::vector<run_id> children_of(const run_id& parent, const run_id& after, std::size_t limit) const;
+  // True when a replay of a run of this event is stored.
+  [[nodiscard]] bool has_replay(const event_id& event) const;
+
+  [[nodiscard]] std::optional<bulk_record> find_bulk(const bulk_id& id) const;
+  // Newest first, at most `limit`.
+  [[nodiscard]] std::vector<std::pair<bulk_id, bulk_record>> newest_bulks(std::size_t limit) const;
+  void each_plan(const std::function<bool(const plan_id&, const plan_record&)>& visit) const;
+  [[nodiscard]] std::optional<plan_record> find_plan(const plan_id& id) const;
+  // All ids of a plan, ascending.
+  [[nodiscard]] std::vector<run_id> plan_ids(const plan_id& id) const;
+  [[nodiscard]] std::optional<function_state_record> find_function_state(std::string_view function) const;
+  void each_function_state(const std::function<bool(std::string_view, const function_state_record&)>& visit) const;
+
   // Run ids of one function (empty: of all), strictly older than `before` (nil: from the newest), newest first.
   [[nodiscard]] id_page runs_of(std::string_view function, const run_id& before, std::size_t limit) const;
 
@@ -96,6 +116,18 @@ class write_transaction final : public snapshot {
   void delete_outbox(const position& place);
   void put_sweep(const position& place, const sweep_record& record);
   void delete_sweep(const position& place);
+  void put_bulk(const bulk_id& id, const bulk_record& record);
+  void delete_bulk(const bulk_id& id);
+  void put_plan(const plan_id& id, const plan_record& record);
+  void put_plan_chunk(const plan_id& id, std::uint32_t chunk, const plan_chunk_record& record);
+  void delete_plan(const plan_id& id);
+  void put_function_state(std::string_view function, const function_state_record& record);
+  void put_child(const run_id& parent, const run_id& child);
+  void delete_child(const run_id& parent, const run_id& child);
+  void put_replay(const event_id& event, const run_id& run);
+  // Forgets an ended run with all that is stored for it alone.
+  void purge_run(const run_record& run, std::string_view function);
+  void purge_event(const event_record& event);
   void put_meta(std::string_view name, std::string_view value);
   void delete_meta(std::string_view name);
 

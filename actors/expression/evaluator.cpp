@@ -102,12 +102,13 @@ value evaluation::run(const node& n) {
 }
 
 value evaluation::path(const node& n) {
-  const event_scope* const scope = n.root == root_kind::event ? &event_ : async_;
+  const event_scope* const scope = n.root == root_kind::event ? &event_ : second_;
   if (scope == nullptr) return {};
   const auto& first = n.path.front();
-  if (first == "data") {
+  const bool is_run = n.root == root_kind::run;
+  if (is_run || first == "data") {
     storage::document_view at = scope->data;
-    for (std::size_t i = 1; i < n.path.size(); ++i) {
+    for (std::size_t i = is_run ? 0 : 1; i < n.path.size(); ++i) {
       const auto step = at.walk_to(n.path[i]);
       if (!charge(n, 1 + step.bytes / bytes_a_step)) return error_value();
       at = step.value;

@@ -16,7 +16,7 @@ namespace caesura::expression {
 // everything is an error. No clock, no exception, no heap for plain comparisons.
 class evaluation {
  public:
-  evaluation(const event_scope& event, const event_scope* async, std::size_t budget) : event_{event}, async_{async}, budget_{budget} {}
+  evaluation(const event_scope& event, const event_scope* second, std::size_t budget) : event_{event}, second_{second}, budget_{budget} {}
 
   [[nodiscard]] value run(const node& n);
   // The first error met; its position is that of the node.
@@ -46,7 +46,7 @@ class evaluation {
   value keep(std::string text);
 
   const event_scope& event_;
-  const event_scope* const async_;
+  const event_scope* const second_;  // async or run
   std::size_t budget_;
   std::string error_;
   std::vector<value> variables_;

@@ -1,6 +1,9 @@
 #include "actors/expression/expression.hpp"
 
+#include <algorithm>
 #include <utility>
+
+#include <nlohmann/json.hpp>
 
 #include "actors/expression/conjunct.hpp"
 #include "actors/expression/evaluator.hpp"
@@ -36,14 +39,78 @@ const std::optional<index_conjunct>& compiled::conjunct() const noexcept {
   return root_ ? root_->conjunct : none;
 }
 
-verdict compiled::matches(const event_scope& event, const event_scope* async) const {
+verdict compiled::matches(const event_scope& event, const event_scope* second) const {
   if (!root_) return {.matches = true};
-  evaluation evaluated{event, async, root_->cost};
+  evaluation evaluated{event, second, root_->cost};
   const value result = evaluated.run(*root_->tree);
   if (result.type == type::boolean) return {.matches = result.integer != 0};
   if (result.type == type::missing) return {};
   if (result.type == type::error) return {.error = evaluated.error()};
   return {.error = "the result is " + std::string{name_of(result.type)} + ", not true or false"};
+}
+
+namespace {
+
+// A value as a document, so that it can be hashed and shown.
+document document_of(const value& v) {
+  switch (v.type) {
+    case type::boolean: return document(v.integer != 0);
+    case type::integer: return document(v.integer);
+    case type::unsigned_integer: return document(v.unsigned_integer);
+    case type::real: return document(v.real);
+    case type::text: return document(std::string{v.text});
+    case type::timestamp:
+    case type::duration: return document(v.integer);
+    case type::list:
+    case type::map:
+      if (v.items == nullptr) return document::from_trusted_msgpack(std::string{v.view.bytes()});
+      return document(nlohmann::json(v.items->size()));
+    case type::binary: return document(std::string{"(binary)"});
+    case type::error:
+    case type::missing:
+    case type::null: return {};
+  }
+  return {};
+}
+
+void collect_paths(const node& n, std::vector<const node*>& paths) {
+  if (n.kind == node_kind::path) paths.push_back(&n);
+  for (const auto& child : n.children) collect_paths(*child, paths);
+}
+
+std::string text_of(const node& path) {
+  std::string text = path.root == root_kind::event ? "event" : path.root == root_kind::async ? "async" : "run";
+  for (const auto& step : path.path) text += '.' + step;
+  return text;
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> compiled::hash(const event_scope& event) const {
+  if (!root_) return std::nullopt;
+  evaluation evaluated{event, nullptr, root_->cost};
+  const value result = evaluated.run(*root_->tree);
+  if (result.type == type::error || result.type == type::missing) return std::nullopt;
+  const auto found = document_of(result);
+  return storage::hash_value(storage::document_view{found.bytes()});
+}
+
+std::vector<seen_value> compiled::values(const event_scope& event, const event_scope* second) const {
+  constexpr std::size_t shown_bytes = 200;
+  std::vector<seen_value> seen;
+  if (!root_) return seen;
+  std::vector<const node*> paths;
+  collect_paths(*root_->tree, paths);
+  for (const auto* path : paths) {
+    auto text = text_of(*path);
+    if (std::ranges::find(seen, text, &seen_value::path) != seen.end()) continue;
+    evaluation evaluated{event, second, root_->cost};
+    const value found = evaluated.run(*path);
+    auto shown = found.type == type::missing || found.type == type::error ? std::string{name_of(found.type)} : document_of(found).json().dump();
+    if (shown.size() > shown_bytes) shown = shown.substr(0, shown_bytes) + "…";
+    seen.push_back({.path = std::move(text), .value = std::move(shown)});
+  }
+  return seen;
 }
 
 }  // namespace caesura::expression

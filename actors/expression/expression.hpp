@@ -28,8 +28,8 @@ struct fault {
 };
 
 // Which roots an expression may name. A trigger's `when` sees `event` only; rules and waits see `event` (the run's trigger) and
-// `async` (the incoming event).
-enum class roots : std::uint8_t { event, event_and_async };
+// `async` (the incoming event); a filter of runs sees `event` and `run`.
+enum class roots : std::uint8_t { event, event_and_async, event_and_run };
 
 // An event as the evaluator sees it: event.id, .name, .data, .ts (milliseconds). Views: valid for the call.
 struct event_scope {
@@ -48,6 +48,12 @@ struct index_conjunct {
 };
 
 struct node;  // tree.hpp
+
+// One value that an expression read, as it is shown to people.
+struct seen_value {
+  std::string path{};   // "event.data.id"
+  std::string value{};  // as JSON; "missing"
+};
 
 // The outcome of evaluating a condition.
 struct verdict {
@@ -69,7 +75,14 @@ class compiled {
 
   // Evaluates as a condition. Never throws, reads no clock, and ends within limits.cost steps. A result that is not a boolean is an
   // error.
-  [[nodiscard]] verdict matches(const event_scope& event, const event_scope* async = nullptr) const;
+  // `second`: what `async` or `run` stands for; of `run` only the members of `data` are seen.
+  [[nodiscard]] verdict matches(const event_scope& event, const event_scope* second = nullptr) const;
+
+  // Evaluates to any value and gives its hash; equal values have equal hashes. nullopt: it fails or is missing.
+  [[nodiscard]] std::optional<std::uint64_t> hash(const event_scope& event) const;
+
+  // What its paths stand for, each once, in the order of the text. For explanations.
+  [[nodiscard]] std::vector<seen_value> values(const event_scope& event, const event_scope* second) const;
 
   // The best conjunct to index this rule by (one with `data` paths on both sides before one with a literal); nullopt: none.
   [[nodiscard]] const std::optional<index_conjunct>& conjunct() const noexcept;

@@ -216,10 +216,14 @@ class parser {
     return call(name, true, std::move(arguments), position);
   }
 
+  [[nodiscard]] bool is_root(const std::string& name) const {
+    return name == "event" || name == "async" || (name == "run" && allowed_ == roots::event_and_run);
+  }
+
   node_ptr macro(node_ptr range, node_kind kind, std::size_t position) {
     if (peek().kind != token_kind::name) fail(peek().position, "expected the name of the macro's variable, found " + shown(peek()));
     const auto variable = tokens_[at_++].text;
-    if (variable == "event" || variable == "async" || is_reserved(variable)) {
+    if (is_root(variable) || is_reserved(variable)) {
       fail(tokens_[at_ - 1].position, "\"" + variable + "\" cannot name the macro's variable");
     }
     expect(",", "after the macro's variable");
@@ -330,14 +334,17 @@ class parser {
       result->slot = static_cast<std::size_t>(variables_.rend() - variable) - 1;
       return result;
     }
-    if (t.text != "event" && t.text != "async") {
-      fail(t.position, "unknown name \"" + t.text + "\": expressions know event" +
-                           (allowed_ == roots::event_and_async ? std::string{" and async"} : std::string{}));
+    if (!is_root(t.text)) {
+      const std::string second = allowed_ == roots::event_and_async ? " and async" : allowed_ == roots::event_and_run ? " and run" : "";
+      fail(t.position, "unknown name \"" + t.text + "\": this expression knows event" + second);
     }
     if (t.text == "async" && allowed_ == roots::event) fail(t.position, "a trigger's condition knows event, but no async");
-    if (!is(".") && !is("[")) fail(t.position, "\"" + t.text + "\" alone is no value: write " + t.text + ".data.…");
+    if (t.text == "async" && allowed_ == roots::event_and_run) fail(t.position, "a filter of runs knows event and run, but no async");
+    if (!is(".") && !is("[")) {
+      fail(t.position, "\"" + t.text + "\" alone is no value: write " + t.text + (t.text == "run" ? ".status" : ".data.…"));
+    }
     auto result = make(node_kind::path, t.position);
-    result->root = t.text == "event" ? root_kind::event : root_kind::async;
+    result->root = t.text == "event" ? root_kind::event : t.text == "run" ? root_kind::run : root_kind::async;
     return result;
   }
 

@@ -58,7 +58,7 @@ enum class function_kind : std::uint8_t {
   duration,
 };
 
-enum class root_kind : std::uint8_t { event, async };
+enum class root_kind : std::uint8_t { event, async, run };
 
 // One node of a parsed expression. Immutable once parsed.
 struct node {

@@ -8,7 +8,9 @@ namespace caesura::actors {
 namespace {
 
 void take_rows(turn& now, storage::run_record& run, const advance_run& command) {
-  for (const auto& row : command.rows) {
+  for (auto row : command.rows) {
+    const auto tried = std::ranges::find(run.pending, row.id, &storage::pending_record::step);
+    if (tried != run.pending.end()) row.failures = tried->failures;
     append_row(now, run, row);
     std::erase_if(run.pending, [&](const storage::pending_record& p) { return p.step == row.id; });
   }
@@ -16,23 +18,29 @@ void take_rows(turn& now, storage::run_record& run, const advance_run& command) 
 
 void take_failures(turn& now, storage::run_record& run, const advance_run& command) {
   for (const auto& failure : command.failures) {
+    std::vector<attempt_failure> failures;
+    if (const auto tried = std::ranges::find(run.pending, failure.step, &storage::pending_record::step); tried != run.pending.end()) {
+      failures = std::move(tried->failures);
+    }
+    failures.push_back({.error = failure.error, .started_at = failure.started_at, .ended_at = failure.ended_at});
     std::erase_if(run.pending, [&](const storage::pending_record& p) { return p.step == failure.step; });
     run.pending.push_back({.kind = step_kind::run,
                            .step = failure.step,
                            .failed_attempts = failure.failed_attempts,
                            .last_error = failure.error,
                            .started_at = failure.started_at,
-                           .due = now.now + failure.retry_in});
+                           .due = now.now + failure.retry_in,
+                           .failures = std::move(failures)});
     run.interruptions = 0;
   }
 }
 
+// The first of what the body waits for is recorded already.
+bool is_decided(const storage::run_record& run) { return run.any_from && run.step_count > *run.any_from; }
+
 // The run keeps its place without an actor: held until something changes, or queued for the next start of the process.
 void rest_without_actor(turn& now, const storage::run_record& before, storage::run_record after) {
-  auto& state = now.state;
-  const auto live = state.live.find(before.id);
-  state.undo.add([&state, run = before.id, entry = live->second] { state.live[run] = entry; });
-  state.live.erase(live);
+  drop_actor(now, before.id);
   replace_run(now, before, std::move(after));
 }
 
@@ -55,7 +63,10 @@ void complete(turn& now, const storage::run_record& before, storage::run_record 
 void go_on(turn& now, const storage::run_record& before, storage::run_record after, const advance_run& command) {
   switch (command.next) {
     case next_kind::executing:
-      if (command.in_flight == 0) {
+      if (command.wants_rows) {
+        replace_run(now, before, std::move(after));
+        now.out.emplace_back(resume_run{.run = before.id, .activation = command.activation, .rows = command.rows});
+      } else if (command.in_flight == 0 && !after.pending.empty()) {
         rest_run(now, before, std::move(after));
       } else {
         replace_run(now, before, std::move(after));
@@ -80,6 +91,7 @@ void go_on(turn& now, const storage::run_record& before, storage::run_record aft
     case next_kind::cancelled:  // only asked for by a recorded cancel, which the caller has honoured
     case next_kind::left:
       after.status = run_status::queued;
+      if (is_held_by_pause(now.state, after)) mark_paused(now.state, after);
       rest_without_actor(now, before, std::move(after));
       return;
   }
@@ -88,14 +100,15 @@ void go_on(turn& now, const storage::run_record& before, storage::run_record aft
 }  // namespace
 
 void apply(turn& now, const advance_run& command) {
-  const auto live = now.state.live.find(command.run);
-  if (live == now.state.live.end() || live->second.activation != command.activation || live->second.is_parking) return;
-  const auto run = settle_sweeps(now, live->second.record);
+  const auto* live = now.state.live.find(command.run, command.activation);
+  if (live == nullptr || live->is_parking) return;
+  const auto run = settle_sweeps(now, live->record);
   if (run == nullptr) return;
 
   auto after = *run;
   take_rows(now, after, command);
-  take_failures(now, after, command);
+  if (!is_decided(after)) take_failures(now, after, command);
+  const auto losers = withdraw_losers(after);
   if (command.in_flight == 0) {
     // The cancel rule: results are recorded, and nothing comes after them, not even completion.
     if (after.cancelled_by) {
@@ -112,6 +125,7 @@ void apply(turn& now, const advance_run& command) {
     return;
   }
   go_on(now, *run, std::move(after), command);
+  cancel_losers(now, losers);
 }
 
 }  // namespace caesura::actors

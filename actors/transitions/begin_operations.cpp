@@ -12,28 +12,44 @@ constexpr duration longest_wait = days{366};
 // What one suspension makes of a run: its pending operations and those that are finished at once.
 class beginning {
  public:
-  beginning(turn& now, const run_ptr& run) : now_{now}, before_{run}, after_{*run} { after_.pending.clear(); }
+  beginning(turn& now, const run_ptr& run, bool is_any) : now_{now}, before_{run}, after_{*run} {
+    after_.pending.clear();
+    after_.any_from = is_any ? std::optional{after_.step_count} : std::nullopt;
+  }
+
+  [[nodiscard]] bool is_decided(const storage::run_record& run) const { return run.any_from && run.step_count > *run.any_from; }
 
   void begin(const operation_request& request) {
+    if (is_decided(after_)) return;  // another branch is first
     switch (request.kind) {
       case step_kind::run: keep_retry(request); return;
       case step_kind::sleep: begin_sleep(request); return;
       case step_kind::wait_for_event: begin_wait(request); return;
+      case step_kind::invoke: begin_invoke(request); return;
       case step_kind::send_event: sends_.push_back(&request); return;
     }
   }
 
-  // Stores what was begun, then sends: an event may hit this very run. Null when the run ended over it.
+  // Stores what was begun, then sends and invokes: an event may hit this very run. Null when the run ended over it.
   run_ptr store() {
+    (void)withdraw_losers(after_);  // children are invoked below, if nothing is decided
+    const bool is_over = is_decided(after_);
     auto run = replace_run(now_, *before_, std::move(after_));
+    if (is_over) return run;
+    for (const auto* request : invokes_) run = invoke(run, *request);
     for (const auto* request : sends_) {
+      if (is_decided(*run)) break;
       const auto row = send(*request);
       run = find_live(now_, before_->id);
       if (run == nullptr) return nullptr;
       auto after = *run;
       append_row(now_, after, row);
       rows_.push_back(row);
+      const auto losers = withdraw_losers(after);
       run = replace_run(now_, *run, std::move(after));
+      cancel_losers(now_, losers);
+      run = find_live(now_, before_->id);
+      if (run == nullptr) return nullptr;
     }
     return run;
   }
@@ -44,6 +60,7 @@ class beginning {
   // The same operation, begun by an earlier activation: it keeps its due time and its place in the order.
   const storage::pending_record* earlier(const operation_request& request) const {
     const auto found = std::ranges::find_if(before_->pending, [&](const storage::pending_record& p) {
+      if (p.kind == step_kind::invoke && request.kind == step_kind::invoke) return p.step == request.step && p.event == request.function;
       return p.kind == request.kind && p.step == request.step && p.event == request.event && p.when == request.when;
     });
     return found == before_->pending.end() ? nullptr : &*found;
@@ -109,12 +126,61 @@ class beginning {
                               .slot = static_cast<std::uint8_t>(waits)});
   }
 
+  void begin_invoke(const operation_request& request) {
+    if (const auto* before = earlier(request)) {
+      after_.pending.push_back(*before);
+    } else if (now_.state.functions->find(request.function) == nullptr) {
+      refuse(request, invoke_error::unknown_function, "function \"" + request.function + "\" is not registered in this process");
+    } else if (now_.state.pause_of(request.function) != nullptr) {
+      refuse(request, invoke_error::paused, "function \"" + request.function + "\" is paused");
+    } else if (before_->nesting >= now_.state.limits.nesting) {
+      refuse(request, invoke_error::failed, "runs invoke runs " + std::to_string(now_.state.limits.nesting) + " deep; that is the limit");
+    } else if (request.data.bytes().size() > now_.state.limits.event_bytes) {
+      refuse(request, invoke_error::failed, "the data for \"" + request.function + "\" has " + std::to_string(request.data.bytes().size()) +
+                                                " bytes; the limit is " + std::to_string(now_.state.limits.event_bytes));
+    } else {
+      invokes_.push_back(&request);
+    }
+  }
+
+  // The child is born in the same transaction as the record that the parent waits for it.
+  run_ptr invoke(const run_ptr& parent, const operation_request& request) {
+    const auto& fn = *now_.state.functions->find(request.function);
+    storage::event_record event{.id = now_.next_id<event_id>(),
+                                .name = "inngest/function.invoked",
+                                .data = request.data,
+                                .time = now_.now,
+                                .received_at = now_.now,
+                                .depth = parent->depth};
+    const auto child = create_run(now_, fn, event,
+                                  {.parent = parent->id,
+                                   .on_parent_cancel = request.on_parent_cancel,
+                                   .nesting = static_cast<std::uint8_t>(parent->nesting + 1)});
+    event.runs.push_back(child);
+    now_.tx.put_event(event);
+    now_.tx.put_child(parent->id, child);
+    auto after = *parent;
+    after.has_children = true;
+    after.pending.push_back({.kind = step_kind::invoke,
+                             .step = request.step,
+                             .started_at = now_.now,
+                             .due = request.delay ? std::optional{now_.now + *request.delay} : std::nullopt,
+                             .event = request.function,
+                             .child = child});
+    return replace_run(now_, *parent, std::move(after));
+  }
+
   // Looks for an event after the last one consumed or the run's creation. True when the wait is finished by it, or fails.
   bool take_earlier_event(const operation_request& request, const expression::compiled& rule, const scope_of& trigger) {
     auto from = id_cast<event_id>(before_->id);  // ids share one order: this is right after the triggering event
     if (const auto used = std::ranges::find(before_->consumed, request.event, &storage::consumed_record::event);
         used != before_->consumed.end()) {
       from = used->last;
+    }
+    if (from < now_.state.purge.events_kept_from) {
+      fail(request, "look_back would read events from " + to_string(time_of(from)) + " on, and those before " +
+                        to_string(time_of(now_.state.purge.events_kept_from)) + " have been purged");
+      return true;
     }
     std::size_t looked_at = 0;
     const std::size_t limit = now_.state.limits.look_back_events;
@@ -161,10 +227,12 @@ class beginning {
     rows_.push_back(row);
   }
 
-  void fail(const operation_request& request, std::string why) {
+  void fail(const operation_request& request, std::string why) { refuse(request, "caesura::error", std::move(why)); }
+
+  void refuse(const operation_request& request, std::string_view name, std::string why) {
     finish({.id = request.step,
             .kind = request.kind,
-            .error = recorded_error{.name = "caesura::error", .message = std::move(why)},
+            .error = recorded_error{.name = std::string{name}, .message = std::move(why)},
             .started_at = now_.now,
             .ended_at = now_.now});
   }
@@ -172,26 +240,33 @@ class beginning {
   turn& now_;
   run_ptr before_;
   storage::run_record after_;
+  std::vector<const operation_request*> invokes_;
   std::vector<const operation_request*> sends_;
   std::vector<step_info> rows_;
 };
 
 // The process is stopping: no step starts. The run is queued for the next start.
 void leave_for_next_start(turn& now, const run_ptr& run) {
-  auto& state = now.state;
-  const auto live = state.live.find(run->id);
-  now.out.emplace_back(order_run{.run = run->id, .activation = live->second.activation, .order = order_kind::end});
-  state.undo.add([&state, entry = live->second] { state.live[entry.record->id] = entry; });
-  state.live.erase(live);
+  now.out.emplace_back(order_run{.run = run->id, .activation = now.state.live.find(run->id)->activation, .order = order_kind::end});
+  drop_actor(now, run->id);
   auto after = *run;
   after.status = run_status::queued;
+  replace_run(now, *run, std::move(after));
+}
+
+// The function is paused: what was begun is kept, nothing further starts until it is resumed.
+void hold_here(turn& now, const run_ptr& run) {
+  now.out.emplace_back(order_run{.run = run->id, .activation = now.state.live.find(run->id)->activation, .order = order_kind::end});
+  drop_actor(now, run->id);
+  auto after = *run;
+  mark_paused(now.state, after);
   replace_run(now, *run, std::move(after));
 }
 
 }  // namespace
 
 void begin_operations(turn& now, run_ptr run, const advance_run& command) {
-  beginning begun{now, run};
+  beginning begun{now, run, command.is_any};
   for (const auto& request : command.operations) begun.begin(request);
   run = begun.store();
   if (run == nullptr) return;
@@ -205,15 +280,20 @@ void begin_operations(turn& now, run_ptr run, const advance_run& command) {
     end_run(now, *run, std::move(after), run_status::failed);
     return;
   }
+  if (is_held_by_pause(now.state, *run)) {
+    hold_here(now, run);
+    return;
+  }
   auto rows = begun.take_rows();
   const auto activation = command.activation;
-  const bool is_all_finished = command.jobs.empty() && after.pending.empty();
+  const bool is_decided = begun.is_decided(after);
+  const bool is_all_finished = is_decided || (command.jobs.empty() && after.pending.empty());
   if ((!command.jobs.empty() || is_all_finished) && now.state.is_stopping) {
     leave_for_next_start(now, run);
     return;
   }
   if (!rows.empty()) now.out.emplace_back(resume_run{.run = run->id, .activation = activation, .rows = std::move(rows)});
-  if (!command.jobs.empty()) {
+  if (!command.jobs.empty() && !is_decided) {
     now.out.emplace_back(start_steps{command.jobs});
   } else if (!is_all_finished) {
     rest_run(now, *run, std::move(after));

@@ -18,14 +18,13 @@ cancel_outcome decide(turn& now, const cancel_run& command) {
   const auto run = settle_sweeps(now, find_live(now, command.run));
   if (run == nullptr) return outcome_for_ended(now, command.run);
   if (run->cancelled_by) return cancel_outcome::cancelling;
-  return request_cancel(now, *run, {.source = cancel_source::call, .reason = command.reason, .requested_at = now.now});
+  return request_cancel(now, *run, {.source = cancel_source::call, .reason = command.reason, .requested_at = now.now, .by = command.by});
 }
 
 }  // namespace
 
 void apply(turn& now, const cancel_run& command) {
-  const auto outcome = decide(now, command);
-  if (command.reply) now.out.emplace_back(reply{[answer = command.reply, outcome] { answer(outcome); }});
+  now.answer(command.reply, decide(now, command));
 }
 
 }  // namespace caesura::actors

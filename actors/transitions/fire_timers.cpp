@@ -7,11 +7,32 @@ namespace caesura::actors {
 namespace {
 
 storage::step_record elapsed(turn& now, const storage::pending_record& pending) {
-  return {.id = pending.step, .kind = pending.kind, .started_at = pending.started_at, .ended_at = now.now};
+  storage::step_record row{.id = pending.step, .kind = pending.kind, .started_at = pending.started_at, .ended_at = now.now, .child = pending.child};
+  if (pending.kind == step_kind::invoke) {
+    row.error = recorded_error{.name = std::string{invoke_error::timed_out},
+                               .message = "run " + to_string(pending.child) + " had not ended in time; it goes on"};
+  }
+  return row;
+}
+
+// timeouts.start or timeouts.finish has passed.
+void pass_deadline(turn& now, const storage::run_record& run) {
+  const auto& def = now.state.definition_of(run).record;
+  const bool is_start = !run.started_at;
+  const auto limit = is_start ? def.start_timeout : def.finish_timeout;
+  request_cancel(now, run,
+                 {.source = cancel_source::timeout,
+                  .reason = std::string{is_start ? "timeouts.start: no first step within " : "timeouts.finish: not ended within "} +
+                            to_string(limit.value_or(duration{0})),
+                  .requested_at = now.now});
 }
 
 // Sleeps end, waits time out, failed steps may be tried again.
 void fire(turn& now, const run_ptr& run) {
+  if (run->deadline && *run->deadline <= now.now && !run->cancelled_by) {
+    pass_deadline(now, *run);
+    return;
+  }
   if (run->status == run_status::scheduled) {
     start_or_queue(now, *run, *run);
     return;
@@ -31,7 +52,10 @@ void fire(turn& now, const run_ptr& run) {
     rows.push_back(row);
     return true;
   });
+  const auto losers = withdraw_losers(after);
+  if (after.any_from && after.step_count > *after.any_from) retries.clear();
   wake_run(now, *run, std::move(after), std::move(rows), std::move(retries));
+  cancel_losers(now, losers);
 }
 
 }  // namespace

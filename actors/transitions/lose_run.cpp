@@ -24,16 +24,17 @@ void interrupt_run(turn& now, const run_ptr& run) {
 
 void apply(turn& now, const lost_run& command) {
   auto& state = now.state;
-  const auto live = state.live.find(command.run);
-  if (live == state.live.end() || live->second.activation != command.activation) return;
-  const auto entry = live->second;
+  const auto* live = state.live.find(command.run, command.activation);
+  if (live == nullptr) return;
+  auto run = live->record;
   now.say("the actor of run " + text_of(command.run) + " ended unexpectedly: " + command.reason, command.run);
-  state.undo.add([&state, entry] { state.live[entry.record->id] = entry; });
-  state.live.erase(live);
-  if (entry.record->status == run_status::running) {
-    interrupt_run(now, entry.record);
-  } else if (entry.record->status == run_status::queued) {
-    state.queue.push(command.run, true, state.undo);
+  drop_actor(now, command.run);
+  run = settle_sweeps(now, run);
+  if (run == nullptr) return;
+  if (run->status == run_status::running) {
+    interrupt_run(now, run);
+  } else {
+    queue_run(state, *run);
   }
 }
 

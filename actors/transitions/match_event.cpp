@@ -85,7 +85,9 @@ run_ptr resume_waits(turn& now, const run_ptr& run, const storage::event_record&
   });
   if (rows.empty()) return run;
   consume(after, record);
+  const auto losers = withdraw_losers(after);
   wake_run(now, *run, std::move(after), std::move(rows), {});
+  cancel_losers(now, losers);
   return find_live(now, run->id);
 }
 
@@ -106,7 +108,7 @@ void consume(storage::run_record& run, const storage::event_record& record) {
   }
 }
 
-run_ptr hit_run(turn& now, run_ptr run, const storage::event_record& record) try {
+run_ptr hit_by_event(turn& now, run_ptr run, const storage::event_record& record) try {
   // The order rule: only runs created before the event. A run's id is drawn after the id of the event that creates it.
   if (run == nullptr || is_ended(run->status) || id_cast<position>(record.id) < id_cast<position>(run->id)) return run;
   if (run->cancelled_by) return run;
@@ -129,46 +131,33 @@ run_ptr hit_run(turn& now, run_ptr run, const storage::event_record& record) try
   return run;
 }
 
-run_ptr settle_sweeps(turn& now, run_ptr run) {
-  for (const auto& sweep : now.state.sweeps) {
-    if (run == nullptr) return run;
-    run = hit_run(now, std::move(run), *sweep.event);
-  }
-  return run;
-}
-
 void match_event(turn& now, const storage::event_record& record) {
   auto& state = now.state;
   const scope_of incoming{record};
   listener_index::cursor cursor;
   const auto runs = state.listeners.candidates(record.name, *incoming, state.limits.sweep_threshold + 1, cursor);
   if (runs.size() <= state.limits.sweep_threshold) {
-    for (const auto& run : runs) hit_run(now, settle_sweeps(now, find_live(now, run)), record);
+    for (const auto& run : runs) hit_by_event(now, settle_sweeps(now, find_live(now, run)), record);
     return;
   }
-  const auto place = id_cast<position>(record.id);
-  now.tx.put_sweep(place, {.event = record.id});
-  state.sweeps.push_back({.place = place, .event = std::make_shared<const storage::event_record>(record)});
-  state.undo.add([&state] { state.sweeps.pop_back(); });
+  open_sweep sweep{.place = id_cast<position>(record.id),
+                   .record = {.event = record.id},
+                   .event = std::make_shared<const storage::event_record>(record)};
+  begin_sweep(now, std::move(sweep));
 }
 
-void apply(turn& now, const sweep_slice&) {
+bool work_off_event(turn& now, open_sweep& sweep) {
   auto& state = now.state;
-  if (state.sweeps.empty()) return;
-  const auto event = state.sweeps.front().event;
+  const auto event = sweep.event;
   const scope_of incoming{*event};
-  auto cursor = state.sweeps.front().cursor;
-  state.undo.add([&state, cursor] {
-    if (!state.sweeps.empty()) state.sweeps.front().cursor = cursor;
+  auto cursor = sweep.cursor;
+  state.undo.add([&state, place = sweep.place, cursor] {
+    if (auto* again = find_sweep(state, place)) again->cursor = cursor;
   });
-  for (const auto& run : state.listeners.candidates(event->name, *incoming, state.limits.sweep_slice, cursor)) {
-    settle_sweeps(now, find_live(now, run));
-  }
-  state.sweeps.front().cursor = cursor;
-  if (!cursor.is_done) return;
-  now.tx.delete_sweep(state.sweeps.front().place);
-  state.undo.add([&state, done = state.sweeps.front()] { state.sweeps.insert(state.sweeps.begin(), done); });
-  state.sweeps.erase(state.sweeps.begin());
+  const auto runs = state.listeners.candidates(event->name, *incoming, state.limits.sweep_slice, cursor);
+  sweep.cursor = cursor;
+  for (const auto& run : runs) settle_sweeps(now, find_live(now, run));
+  return cursor.is_done;
 }
 
 }  // namespace caesura::actors

@@ -6,11 +6,10 @@ namespace caesura::actors {
 
 void apply(turn& now, const quarantine_run& command) {
   auto& state = now.state;
-  const auto run = find_live(now, command.run);
-  if (const auto live = state.live.find(command.run); live != state.live.end()) {
-    now.out.emplace_back(order_run{.run = command.run, .activation = live->second.activation, .order = order_kind::end});
-    state.undo.add([&state, run = command.run, entry = live->second] { state.live[run] = entry; });
-    state.live.erase(live);
+  const auto run = settle_sweeps(now, find_live(now, command.run));
+  if (const auto* live = state.live.find(command.run)) {
+    now.out.emplace_back(order_run{.run = command.run, .activation = live->activation, .order = order_kind::end});
+    drop_actor(now, command.run);
   }
   now.say("run " + text_of(command.run) + " is held: " + command.why, command.run);
   if (run == nullptr) return;

@@ -89,24 +89,9 @@ void set_timer(router_state& state, const run_id& run, std::optional<time_point>
   }
 }
 
-void remember_live(router_state& state, run_ptr record) {
-  const auto found = state.live.find(record->id);
-  if (found == state.live.end()) return;
-  state.undo.add([&state, before = found->second.record] {
-    if (const auto again = state.live.find(before->id); again != state.live.end()) again->second.record = before;
-  });
-  found->second.record = std::move(record);
-}
-
-live_run& make_live(turn& now, run_ptr record) {
-  auto& state = now.state;
-  const run_id run = record->id;
-  state.undo.add([&state, run] { state.live.erase(run); });
-  return state.live[run] = live_run{.activation = state.next_activation++, .record = std::move(record)};
-}
-
 void give_actor(turn& now, run_ptr record, std::optional<event> trigger) {
-  const auto& live = make_live(now, record);
+  auto& state = now.state;
+  const auto& live = state.live.add(record->id, {.activation = state.next_activation++, .record = record}, state.undo);
   auto function = now.state.definition_of(*record).record.function;
   now.out.emplace_back(activate{.run = record->id,
                                 .activation = live.activation,
@@ -117,13 +102,23 @@ void give_actor(turn& now, run_ptr record, std::optional<event> trigger) {
 
 bool is_under_way(const storage::run_record& run) { return run.started_at.has_value(); }
 
-// Holds a run whose function this process does not have; false when it has.
-bool hold_if_missing(turn& now, const storage::run_record& before, storage::run_record& after) {
+std::string paused_text(const std::string& function, const storage::function_state_record& pause) {
+  return "function \"" + function + "\" is paused" + (pause.reason.empty() ? "" : ": " + pause.reason);
+}
+
+// Holds a run whose function this process does not have or that is paused so; false when it may go on.
+bool hold_if_blocked(turn& now, const storage::run_record& before, storage::run_record& after) {
   const auto& function = now.state.definition_of(after).record.function;
-  if (now.state.functions->find(function) != nullptr) return false;
+  if (now.state.functions->find(function) == nullptr) {
+    after.held_because = "function \"" + function + "\" is not registered in this process";
+    now.say("run " + text_of(after.id) + " is held: " + after.held_because, after.id);
+  } else if (!is_held_by_pause(now.state, after)) {
+    return false;
+  } else {
+    mark_paused(now.state, after);
+  }
   after.status = run_status::held;
-  after.held_because = "function \"" + function + "\" is not registered in this process";
-  now.say("run " + text_of(after.id) + " is held: " + after.held_because, after.id);
+  after.due.reset();
   replace_run(now, before, std::move(after));
   return true;
 }
@@ -132,7 +127,101 @@ void mark_running(turn& now, storage::run_record& run) {
   run.status = run_status::running;
   run.due.reset();
   run.held_because.clear();
-  if (!run.started_at) run.started_at = now.now;
+  run.is_paused = false;
+  if (run.started_at) return;
+  run.started_at = now.now;
+  const auto& limit = now.state.definition_of(run).record.finish_timeout;
+  run.deadline = limit ? std::optional{now.now + *limit} : std::nullopt;
+}
+
+// ---- concurrency: slots are a function of the record, so they cannot leak.
+
+bool holds_slot(const definition& def, const storage::run_record& run, std::size_t entry) {
+  if (def.record.concurrency[entry].counts_resting) return run.started_at.has_value() && !is_ended(run.status);
+  return run.status == run_status::running;
+}
+
+std::vector<std::uint64_t> groups_of(turn& now, const registered_function& fn, const expression::event_scope& trigger) {
+  std::vector<std::uint64_t> groups;
+  for (std::size_t i = 0; i < fn.stored->concurrency_keys.size(); ++i) {
+    const auto& key = fn.stored->concurrency_keys[i];
+    const auto value = key.is_always_true() ? std::optional<std::uint64_t>{0} : key.hash(trigger);
+    if (!value) now.say("function \"" + fn.code.id + "\", concurrency[" + std::to_string(i) + "].key has no value for event " +
+                        std::string{trigger.id} + ": its runs share one group");
+    groups.push_back(storage::hash_text(fn.code.id + '\0' + std::to_string(i) + '\0' + std::to_string(value.value_or(1))));
+  }
+  return groups;
+}
+
+// The present limit, when the function still has the entry; else the one the run was created with.
+void know_limits(router_state& state, const definition& def, const storage::run_record& run) {
+  const auto* fn = state.functions->find(def.record.function);
+  for (std::size_t i = 0; i < run.groups.size(); ++i) {
+    const auto& entries = fn != nullptr && i < fn->code.concurrency.size() ? fn->stored->record.concurrency : def.record.concurrency;
+    state.queue.set_limit(run.groups[i], entries[i].limit);
+  }
+}
+
+std::vector<std::uint64_t> groups_needed(const router_state& state, const storage::run_record& run) {
+  std::vector<std::uint64_t> needed;
+  if (run.groups.empty()) return needed;
+  const auto& def = state.definition_of(run);
+  for (std::size_t i = 0; i < run.groups.size(); ++i) {
+    if (!holds_slot(def, run, i)) needed.push_back(run.groups[i]);
+  }
+  return needed;
+}
+
+void update_slots(router_state& state, const storage::run_record& before, const storage::run_record& after) {
+  if (before.groups.empty() && after.groups.empty()) return;
+  const auto& groups = after.groups.empty() ? before.groups : after.groups;
+  const auto& def = state.definition_of(before);
+  know_limits(state, def, after);
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const bool held = holds_slot(def, before, i);
+    const bool holds = holds_slot(def, after, i);
+    if (held && !holds) state.queue.release(groups[i], state.undo);
+    if (!held && holds) state.queue.acquire(groups[i], state.undo);
+  }
+}
+
+run_queue::place place_of(const storage::run_record& run) {
+  return {!is_under_way(run), run.queued_at.is_nil() ? id_cast<position>(run.id) : run.queued_at};
+}
+
+bool may_start(const router_state& state, const storage::run_record& run) {
+  return state.has_room() && !state.queue.is_anyone_ready() && state.queue.may_start(groups_needed(state, run));
+}
+
+// What a parent's `invoke` gives once the child has ended.
+storage::step_record outcome_of_child(const storage::pending_record& invoke, const storage::run_record& child, time_point now) {
+  storage::step_record row{.id = invoke.step, .kind = step_kind::invoke, .started_at = invoke.started_at, .ended_at = now, .child = child.id};
+  if (child.status == run_status::completed) {
+    row.result = child.output;
+  } else if (child.status == run_status::failed) {
+    const auto error = child.error.value_or(recorded_error{});
+    row.error = recorded_error{.name = std::string{invoke_error::failed}, .message = error.name + ": " + error.message};
+  } else {
+    const auto reason = child.cancelled_by ? child.cancelled_by->reason : child.held_because;
+    row.error = recorded_error{.name = std::string{invoke_error::cancelled}, .message = reason.empty() ? "cancelled" : reason};
+  }
+  return row;
+}
+
+// A child has ended: its parent, if it still waits for it, goes on.
+void tell_parent(turn& now, const storage::run_record& child) {
+  now.tx.delete_child(child.parent, child.id);
+  const auto parent = settle_sweeps(now, find_live(now, child.parent));
+  if (parent == nullptr) return;
+  const auto invoke = std::ranges::find_if(parent->pending, [&](const auto& p) { return p.kind == step_kind::invoke && p.child == child.id; });
+  if (invoke == parent->pending.end()) return;
+  const auto row = outcome_of_child(*invoke, child, now.now);
+  auto after = *parent;
+  after.pending.erase(after.pending.begin() + (invoke - parent->pending.begin()));
+  append_row(now, after, row);
+  const auto losers = withdraw_losers(after);
+  wake_run(now, *parent, std::move(after), {row}, {});
+  cancel_losers(now, losers);
 }
 
 }  // namespace
@@ -140,7 +229,7 @@ void mark_running(turn& now, storage::run_record& run) {
 std::string text_of(const run_id& run) { return to_string(run); }
 
 run_ptr find_live(turn& now, const run_id& run) {
-  if (const auto found = now.state.live.find(run); found != now.state.live.end()) return found->second.record;
+  if (const auto* found = now.state.live.find(run)) return found->record;
   try {
     auto stored = now.tx.find_live_run(run);
     return stored ? std::make_shared<const storage::run_record>(std::move(*stored)) : nullptr;
@@ -151,19 +240,61 @@ run_ptr find_live(turn& now, const run_id& run) {
   }
 }
 
+bool is_held_by_pause(const router_state& state, const storage::run_record& run) {
+  const auto* pause = state.pause_of(state.definition_of(run).record.function);
+  return pause != nullptr && pause->mode == storage::pause_mode::hold;
+}
+
+void mark_paused(const router_state& state, storage::run_record& run) {
+  const auto& function = state.definition_of(run).record.function;
+  run.status = run_status::held;
+  run.is_paused = true;
+  run.held_because = paused_text(function, *state.pause_of(function));
+}
+
+void drop_actor(turn& now, const run_id& run) { now.state.live.drop(run, now.state.undo); }
+
+std::vector<run_id> withdraw_losers(storage::run_record& run) {
+  std::vector<run_id> children;
+  if (!run.any_from || run.step_count <= *run.any_from) return children;
+  for (const auto& p : run.pending) {
+    if (p.kind == step_kind::invoke) children.push_back(p.child);
+  }
+  run.pending.clear();
+  return children;
+}
+
+void cancel_losers(turn& now, const std::vector<run_id>& children) {
+  for (const auto& id : children) {
+    const auto child = settle_sweeps(now, find_live(now, id));
+    if (child == nullptr || child->cancelled_by || child->on_parent_cancel == child_policy::abandon) continue;
+    request_cancel(now, *child,
+                   {.source = cancel_source::parent,
+                    .reason = "its parent run " + to_string(child->parent) + " went on with another branch",
+                    .requested_at = now.now,
+                    .parent = child->parent});
+  }
+}
+
 run_ptr replace_run(turn& now, const storage::run_record& before, storage::run_record after) {
   auto& state = now.state;
+  if (after.status == run_status::queued && before.status != run_status::queued) after.queued_at = now.next_id<position>();
+  // Whoever changes a run has let every open sweep act on it first.
+  if (!state.sweeps.empty()) after.swept_to = state.sweeps.back().place;
   auto record = std::make_shared<const storage::run_record>(std::move(after));
   now.tx.put_run(*record, true);
   update_waits(state, before, *record);
   if (is_ended(record->status)) erase_cancel_listeners(state, *record);
   set_timer(state, record->id, wake_time(before), wake_time(*record));
+  update_slots(state, before, *record);
   if (before.status == run_status::queued && record->status != run_status::queued) state.queue.remove(record->id, state.undo);
-  if (record->status == run_status::queued && before.status != run_status::queued && !state.live.contains(record->id)) {
-    state.queue.push(record->id, is_under_way(*record), state.undo);
-  }
-  remember_live(state, record);
+  if (before.status != run_status::queued && !state.live.contains(record->id)) queue_run(state, *record);
+  state.live.set_record(record->id, record, state.undo);
   return record;
+}
+
+void queue_run(router_state& state, const storage::run_record& run) {
+  if (run.status == run_status::queued) state.queue.push(run.id, place_of(run), groups_needed(state, run), state.undo);
 }
 
 void index_run(router_state& state, const storage::run_record& run) {
@@ -172,20 +303,69 @@ void index_run(router_state& state, const storage::run_record& run) {
     if (is_wait(p)) insert_listener(state, wait_listener(state, run, p), false);
   }
   if (const auto due = wake_time(run)) state.timers.insert({*due, run.id});
-  if (run.status == run_status::queued) state.queue.push(run.id, is_under_way(run), state.undo);
+  if (!run.groups.empty()) {
+    const auto& def = state.definition_of(run);
+    know_limits(state, def, run);
+    for (std::size_t i = 0; i < run.groups.size(); ++i) {
+      if (holds_slot(def, run, i)) state.queue.acquire(run.groups[i], state.undo);
+    }
+  }
+  queue_run(state, run);
 }
 
-run_id create_run(turn& now, const registered_function& fn, const storage::event_record& trigger) {
+namespace {
+
+// The function is paused: its event is remembered as a run that never starts and can be replayed.
+run_id skip_run(turn& now, const registered_function& fn, storage::run_record run, const storage::function_state_record& pause) {
+  run.status = run_status::skipped;
+  run.ended_at = now.now;
+  run.held_because = paused_text(fn.code.id, pause);
+  now.tx.create_run(run, fn.code.id);
+  auto counted = pause;
+  ++counted.skipped;
+  set_function_state(now, fn.code.id, counted);
+  now.out.emplace_back(run_ended{info_of(run, fn.code.id)});
+  return run.id;
+}
+
+}  // namespace
+
+void set_function_state(turn& now, const std::string& function, const storage::function_state_record& after) {
+  auto& states = now.state.function_states;
+  now.tx.put_function_state(function, after);
+  const auto found = states.find(function);
+  now.state.undo.add([&states, function, before = found == states.end() ? std::nullopt : std::optional{found->second}] {
+    if (before) {
+      states.insert_or_assign(function, *before);
+    } else {
+      states.erase(function);
+    }
+  });
+  states.insert_or_assign(function, after);
+}
+
+run_id create_run(turn& now, const registered_function& fn, const storage::event_record& trigger, const origin& from) {
   auto& state = now.state;
   const scope_of scope{trigger};
   storage::run_record run{.id = now.next_id<run_id>(),
                           .definition = fn.stored->hash,
                           .event = trigger.id,
                           .depth = trigger.depth,
-                          .created_at = now.now};
+                          .created_at = now.now,
+                          .replay_of = from.replay_of,
+                          .root = from.root,
+                          .kept_steps = static_cast<std::uint32_t>(from.kept.size()),
+                          .parent = from.parent,
+                          .on_parent_cancel = from.on_parent_cancel,
+                          .nesting = from.nesting};
+  if (const auto* pause = state.pause_of(fn.code.id)) return skip_run(now, fn, std::move(run), *pause);
+  run.groups = groups_of(now, fn, *scope);
+  if (const auto& limit = fn.stored->record.start_timeout) run.deadline = std::max(now.now, trigger.time) + *limit;
+  for (const auto& row : from.kept) append_row(now, run, row);
   for (const auto& when : fn.stored->cancel_whens) run.cancel_keys.push_back(key_of(when, *scope));
   const bool is_future = trigger.time > now.now;
-  const bool starts_now = !is_future && state.has_room() && state.queue.empty();
+  know_limits(state, *fn.stored, run);
+  const bool starts_now = !is_future && may_start(state, run);
   if (is_future) {
     run.status = run_status::scheduled;
     run.due = trigger.time;
@@ -197,14 +377,17 @@ run_id create_run(turn& now, const registered_function& fn, const storage::event
   now.tx.create_run(*record, fn.code.id);
   insert_cancel_listeners(state, *record, true);
   set_timer(state, id, std::nullopt, wake_time(*record));
-  if (record->status == run_status::queued) state.queue.push(id, false, state.undo);
-  if (starts_now) give_actor(now, std::move(record), public_event(trigger));
+  for (std::size_t i = 0; i < record->groups.size(); ++i) {
+    if (holds_slot(*fn.stored, *record, i)) state.queue.acquire(record->groups[i], state.undo);
+  }
+  queue_run(state, *record);
+  if (starts_now) give_actor(now, std::move(record), from.kept.empty() ? std::optional{public_event(trigger)} : std::nullopt);
   return id;
 }
 
 void start_or_queue(turn& now, const storage::run_record& before, storage::run_record after) {
-  if (hold_if_missing(now, before, after)) return;
-  if (now.state.has_room() && now.state.queue.empty()) {
+  if (hold_if_blocked(now, before, after)) return;
+  if (may_start(now.state, before)) {
     mark_running(now, after);
     give_actor(now, replace_run(now, before, std::move(after)), std::nullopt);
   } else {
@@ -216,14 +399,20 @@ void start_or_queue(turn& now, const storage::run_record& before, storage::run_r
 
 void wake_run(turn& now, const storage::run_record& before, storage::run_record after, std::vector<step_info> rows,
               std::vector<std::string> retries) {
-  const auto live = now.state.live.find(before.id);
-  if (live == now.state.live.end()) {
+  const auto* live = now.state.live.find(before.id);
+  const bool has_slots = before.status == run_status::running || now.state.queue.may_start(groups_needed(now.state, before));
+  if (live == nullptr) {
     start_or_queue(now, before, std::move(after));
-  } else if (live->second.is_parking) {
+  } else if (live->is_parking) {
     after.status = run_status::queued;  // enters the queue once its actor is gone
     replace_run(now, before, std::move(after));
+  } else if (before.status != run_status::running && (!has_slots || is_held_by_pause(now.state, before))) {
+    now.out.emplace_back(order_run{.run = before.id, .activation = live->activation, .order = order_kind::park});
+    now.state.live.set_parking(before.id, now.state.undo);
+    after.status = run_status::queued;
+    replace_run(now, before, std::move(after));
   } else {
-    const auto life = live->second.activation;
+    const auto life = live->activation;
     after.status = run_status::running;
     replace_run(now, before, std::move(after));
     now.out.emplace_back(
@@ -236,9 +425,12 @@ void end_run(turn& now, const storage::run_record& before, storage::run_record a
   after.status = status;
   after.ended_at = now.now;
   after.due.reset();
+  after.deadline.reset();
   after.pending.clear();
   after.consumed.clear();
   after.held_because.clear();
+  after.is_paused = false;
+  after.groups.clear();
   const auto record = replace_run(now, before, std::move(after));
 
   const auto decide = [&](storage::system_event kind) {
@@ -250,15 +442,22 @@ void end_run(turn& now, const storage::run_record& before, storage::run_record a
   if (status == run_status::failed) decide(storage::system_event::failed);
   if (has_audience(state, "inngest/function.finished")) decide(storage::system_event::finished);
 
-  if (const auto live = state.live.find(record->id); live != state.live.end()) {
-    now.out.emplace_back(order_run{.run = record->id, .activation = live->second.activation, .order = order_kind::end});
-    state.undo.add([&state, run = record->id, entry = live->second] { state.live[run] = entry; });
-    state.live.erase(live);
+  if (const auto* live = state.live.find(record->id)) {
+    now.out.emplace_back(order_run{.run = record->id, .activation = live->activation, .order = order_kind::end});
+    drop_actor(now, record->id);
   }
   now.out.emplace_back(run_ended{info_of(*record, state.definition_of(*record).record.function)});
+  if (before.cancelled_by && !before.cancelled_by->bulk.is_nil()) count_cancelled(now, before.cancelled_by->bulk);
+  if (!record->parent.is_nil()) tell_parent(now, *record);
 }
 
-cancel_outcome request_cancel(turn& now, const storage::run_record& run, cancellation request) {
+cancel_outcome request_cancel(turn& now, const storage::run_record& run, cancellation request, std::optional<position> as_of) {
+  const auto outcome = record_cancel(now, run, std::move(request));
+  if (run.has_children) cancel_descendants(now, run.id, as_of.value_or(position{}));
+  return outcome;
+}
+
+cancel_outcome record_cancel(turn& now, const storage::run_record& run, cancellation request) {
   auto after = run;
   after.cancelled_by = std::move(request);
   if (run.status != run_status::running) {
@@ -266,8 +465,8 @@ cancel_outcome request_cancel(turn& now, const storage::run_record& run, cancell
     return cancel_outcome::cancelled;
   }
   replace_run(now, run, std::move(after));
-  if (const auto live = now.state.live.find(run.id); live != now.state.live.end()) {
-    now.out.emplace_back(order_run{.run = run.id, .activation = live->second.activation, .order = order_kind::cancel});
+  if (const auto* live = now.state.live.find(run.id)) {
+    now.out.emplace_back(order_run{.run = run.id, .activation = live->activation, .order = order_kind::cancel});
   }
   return cancel_outcome::cancelling;
 }
@@ -275,7 +474,7 @@ cancel_outcome request_cancel(turn& now, const storage::run_record& run, cancell
 void dispatch_queue(turn& now) {
   auto& state = now.state;
   while (state.has_room()) {
-    const auto next = state.queue.front();
+    const auto next = state.queue.next(state.undo);
     if (!next) return;
     const auto run = settle_sweeps(now, find_live(now, *next));
     if (run == nullptr || run->status != run_status::queued) {
@@ -283,7 +482,7 @@ void dispatch_queue(turn& now) {
       continue;
     }
     auto after = *run;
-    if (hold_if_missing(now, *run, after)) continue;
+    if (hold_if_blocked(now, *run, after)) continue;
     mark_running(now, after);
     give_actor(now, replace_run(now, *run, std::move(after)), std::nullopt);
   }

@@ -24,8 +24,32 @@ run_ptr replace_run(turn& now, const storage::run_record& before, storage::run_r
 // Adds what is derived from a stored run to the router's memory. For recovery.
 void index_run(router_state& state, const storage::run_record& run);
 
-// Creates a run of `fn` for an event, born before its event is stored; its id comes after the event's in the order.
-run_id create_run(turn& now, const registered_function& fn, const storage::event_record& trigger);
+// Where a run comes from, besides its event.
+struct origin {
+  run_id replay_of{};
+  run_id root{};
+  std::vector<storage::step_record> kept{};  // rows of the run that is replayed
+  run_id parent{};
+  child_policy on_parent_cancel{child_policy::cancel};
+  std::uint8_t nesting{0};
+};
+
+// Creates a run of `fn` for an event, born before its event is stored; its id comes after the event's in the order. While the function
+// is paused the run is born `skipped`.
+run_id create_run(turn& now, const registered_function& fn, const storage::event_record& trigger, const origin& from = {});
+
+// Enters a queued run that has no actor (any more).
+void queue_run(router_state& state, const storage::run_record& run);
+
+// True when the run's function is paused so that runs under way are held.
+[[nodiscard]] bool is_held_by_pause(const router_state& state, const storage::run_record& run);
+void mark_paused(const router_state& state, storage::run_record& run);
+void set_function_state(turn& now, const std::string& function, const storage::function_state_record& after);
+
+// When the run waits for any of its operations and one is recorded: the others that are pending are withdrawn. Returns the children that
+// are to be cancelled over it, once the run is stored.
+[[nodiscard]] std::vector<run_id> withdraw_losers(storage::run_record& run);
+void cancel_losers(turn& now, const std::vector<run_id>& children);
 
 // A run that may go on: gets an actor now if there is room, else waits in the queue. `after` is the record with everything but status.
 void start_or_queue(turn& now, const storage::run_record& before, storage::run_record after);
@@ -37,8 +61,14 @@ void wake_run(turn& now, const storage::run_record& before, storage::run_record 
 // Ends a run: terminal status, the decision on its system events, the end of its listeners and timer, and its slot.
 void end_run(turn& now, const storage::run_record& before, storage::run_record after, run_status status);
 
-// Cancels a run that has not ended: at once when at rest, else recorded for the actor to honour after its step.
-cancel_outcome request_cancel(turn& now, const storage::run_record& run, cancellation request);
+// Cancels a run that has not ended, and the runs that it invoked: at once when at rest, else recorded for the actor to honour after
+// its step. `as_of`: the cancellation's place in the order, when it is an earlier one's consequence.
+cancel_outcome request_cancel(turn& now, const storage::run_record& run, cancellation request, std::optional<position> as_of = {});
+// The same for the run alone.
+cancel_outcome record_cancel(turn& now, const storage::run_record& run, cancellation request);
+
+// Takes the run's actor away; the actor is told by the caller.
+void drop_actor(turn& now, const run_id& run);
 
 // Gives free slots to queued runs. Called once after each command.
 void dispatch_queue(turn& now);

@@ -26,10 +26,50 @@ accepted_event route_event(turn& now, storage::event_record record, std::string_
 // Cancels and resumes the runs that the event hits, at once or as a sweep.
 void match_event(turn& now, const storage::event_record& record);
 // Lets one event act on one run; returns the run as it is afterwards (null: ended).
-run_ptr hit_run(turn& now, run_ptr run, const storage::event_record& record);
+run_ptr hit_by_event(turn& now, run_ptr run, const storage::event_record& record);
+
+// sweeps.cpp
 // Lets every open sweep act on a run before anything else does; returns the run as it is afterwards (null: ended or none).
 run_ptr settle_sweeps(turn& now, run_ptr run);
 void apply(turn& now, const sweep_slice& command);
+[[nodiscard]] open_sweep* find_sweep(router_state& state, const position& place);
+void begin_sweep(turn& now, open_sweep sweep);
+void end_sweep(turn& now, const position& place);
+// The next slice of each kind; true when it was the last.
+bool work_off_event(turn& now, open_sweep& sweep);   // match_event.cpp
+bool work_off_bulk(turn& now, open_sweep& sweep);    // bulk_jobs.cpp
+bool work_off_tree(turn& now, open_sweep& sweep);    // cancel_descendants.cpp
+bool work_off_resume(turn& now, open_sweep& sweep);  // pause_function.cpp
+
+// cancel_descendants.cpp
+// Cancels the runs that `root` invoked, and theirs, at once or as a sweep. `as_of` nil: this place in the order.
+void cancel_descendants(turn& now, const run_id& root, position as_of);
+run_ptr hit_by_tree(turn& now, run_ptr run, const open_sweep& sweep);
+
+// bulk_jobs.cpp
+bulk_id begin_bulk(turn& now, storage::bulk_record job);
+// For recovery: the job goes on where it was.
+void reopen_bulk(turn& now, const position& place, storage::bulk_record job);
+run_ptr hit_by_bulk(turn& now, run_ptr run, const open_sweep& sweep);
+// A run that a bulk job found executing has ended.
+void count_cancelled(turn& now, const bulk_id& bulk);
+void apply(turn& now, const store_plan& command);
+void apply(turn& now, const start_bulk& command);
+void apply(turn& now, const stop_bulk& command);
+
+// replay_run.cpp
+// Throws one of the refusals of is_refused_replay before it writes.
+run_id replay(turn& now, const run_id& id, const std::string& from_step);
+[[nodiscard]] bool is_refused_replay(errc code);
+void apply(turn& now, const replay_run& command);
+
+// pause_function.cpp
+void apply(turn& now, const pause_function& command);
+void apply(turn& now, const resume_function& command);
+
+// purge.cpp
+void apply(turn& now, const purge_slice& command);
+void apply(turn& now, const clock_jumped& command);
 
 // cancel_run.cpp
 void apply(turn& now, const cancel_run& command);

@@ -32,12 +32,14 @@ class program {
   // All runs of a function, newest first; an empty name means both functions.
   std::vector<caesura::run_info> all_runs(const std::string& function = {}) {
     std::vector<caesura::run_info> runs;
-    caesura::run_filter filter{.function = function, .limit = 5'000};
+    caesura::run_filter filter;
+    if (!function.empty()) filter.function = function;
+    caesura::page_request part{.limit = 5'000};
     for (;;) {
-      auto page = runtime_.list(filter);
+      auto page = runtime_.list(filter, part);
       std::ranges::move(page.runs, std::back_inserter(runs));
       if (!page.next) return runs;
-      filter.before = page.next;
+      part.before = page.next;
     }
   }
 

@@ -150,7 +150,8 @@ BOOST_FIXTURE_TEST_CASE(a_next_step_that_crosses_the_cancel_is_not_started, benc
   send("stop", 1);
   auto next = report(run, next_kind::operations);
   next.operations = {{.kind = step_kind::run, .step = "second"}};
-  next.jobs = {std::make_shared<step_job>(step_job{.gate = run.gate})};
+  next.jobs = {std::make_shared<step_job>()};
+  next.jobs.front()->gate = run.gate;
   take(std::move(next));
   core->flush();
   BOOST_TEST(started.empty());

@@ -102,8 +102,8 @@ int main(int count, char** arguments) {
       is_all_ended = true;
       std::ptrdiff_t cancelled = 0;
       std::ptrdiff_t cleanups = 0;
-      for (auto filter = run_filter{.limit = 5000};;) {
-        const auto page = runtime.list(filter);
+      for (page_request part{.limit = 5000};;) {
+        const auto page = runtime.list({}, part);
         for (const auto& run : page.runs) {
           if (run.function == "cleanup") ++cleanups;
           if (run.status == run_status::cancelled) ++cancelled;
@@ -112,11 +112,11 @@ int main(int count, char** arguments) {
           (void)runtime.wait(run.id, 30s);
         }
         if (!page.next) break;
-        filter.before = page.next;
+        part.before = page.next;
       }
       if (cancelled != cleanups) is_all_ended = false;  // its event is still in the outbox
     }
-    for (const auto& run : runtime.list({.limit = 5000}).runs) {
+    for (const auto& run : runtime.list({}, {.limit = 5000}).runs) {
       log_line("end " + to_string(run.id) + " " + std::string{to_string(run.status)} + " " + run.function);
     }
   }

@@ -232,19 +232,19 @@ BOOST_FIXTURE_TEST_CASE(lists_are_paged_newest_first_and_filtered, world) {
   }
   run();
   std::vector<run_id> seen;
-  run_filter filter{.limit = 3};
+  page_request request{.limit = 3};
   for (int pages = 0; pages < 10; ++pages) {
-    const auto page = runtime().list(filter);
+    const auto page = runtime().list({}, request);
     for (const auto& one : page.runs) seen.push_back(one.id);
     if (!page.next) break;
-    filter.before = page.next;
+    request.before = page.next;
   }
   std::ranges::reverse(all);
   BOOST_TEST(seen == all, boost::test_tools::per_element());
   BOOST_TEST(runtime().list({.function = "g"}).runs.size() == 5U);
-  BOOST_TEST(runtime().list({.statuses = {run_status::sleeping}}).runs.size() == 5U);
-  BOOST_TEST(runtime().list({.function = "f", .statuses = {run_status::sleeping}}).runs.empty());
-  BOOST_TEST(code_of([&] { (void)runtime().list({.limit = 5001}); }) == errc::invalid_argument);
+  BOOST_TEST(runtime().list({.status = run_status::sleeping}).runs.size() == 5U);
+  BOOST_TEST(runtime().list({.function = "f", .status = run_status::sleeping}).runs.empty());
+  BOOST_TEST(code_of([&] { (void)runtime().list({}, {.limit = 5001}); }) == errc::invalid_argument);
 }
 
 BOOST_FIXTURE_TEST_CASE(every_fault_of_every_function_is_named, world) {

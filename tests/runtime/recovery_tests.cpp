@@ -140,7 +140,7 @@ BOOST_FIXTURE_TEST_CASE(ten_thousand_sleeping_runs_are_not_activated_by_a_start,
   open({sleeper()});
   run();
   BOOST_TEST(bodies == 10'000);
-  BOOST_TEST(runtime().list({.statuses = {run_status::sleeping}, .limit = 5000}).runs.size() == 5000U);
+  BOOST_TEST(runtime().list({.status = run_status::sleeping}, {.limit = 5000}).runs.size() == 5000U);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_step_that_takes_the_process_down_more_than_three_times_fails, recovery_world) {
@@ -247,7 +247,7 @@ BOOST_FIXTURE_TEST_CASE(runs_of_a_missing_function_are_held_listed_cancellable_a
   BOOST_TEST(status(run_of) == run_status::held);
   BOOST_TEST(runtime().get(run_of)->held_because.find("not registered") != std::string::npos);
   BOOST_TEST(runtime().get(run_of)->function == "f");
-  BOOST_TEST(runtime().list({.statuses = {run_status::held}}).runs.size() == 3U);
+  BOOST_TEST(runtime().list({.status = run_status::held}).runs.size() == 3U);
   BOOST_TEST(runtime().cancel(other) == cancel_outcome::cancelled);
   runtime().send({.name = "stop", .data = {{"id", 3}}});
   BOOST_TEST(status(third) == run_status::cancelled);

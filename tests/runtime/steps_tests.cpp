@@ -430,7 +430,7 @@ BOOST_FIXTURE_TEST_CASE(now_and_uuid_are_the_same_at_every_replay, steps_world) 
   BOOST_REQUIRE(times.size() == 2U);
   BOOST_TEST(times[0].time_since_epoch().count() == times[1].time_since_epoch().count());
   BOOST_REQUIRE(uuids.size() == 6U);
-  for (int i = 0; i < 3; ++i) BOOST_TEST(uuids[i] == uuids[i + 3]);
+  for (std::size_t i = 0; i < 3; ++i) BOOST_TEST(uuids[i] == uuids[i + 3]);
   BOOST_TEST(uuids[0] != uuids[1]);
   BOOST_TEST(uuids[0][14] == '8');
 }

@@ -66,7 +66,7 @@ BOOST_AUTO_TEST_CASE(runs_of_many_senders_all_end_as_promised) {
     for (const auto& run : kept) BOOST_TEST((runtime.wait(run, patience).value().status == run_status::completed));
     for (const auto& run : late) BOOST_TEST((runtime.wait(run, patience).value().status == run_status::completed));
     for (const auto& run : cancelled) BOOST_TEST((runtime.wait(run, patience).value().status == run_status::cancelled));
-    for (const auto& run : runtime.list({.limit = 5000}).runs) BOOST_TEST(runtime.wait(run.id, patience).has_value());
+    for (const auto& run : runtime.list({}, {.limit = 5000}).runs) BOOST_TEST(runtime.wait(run.id, patience).has_value());
   }
 }
 

@@ -1,12 +1,17 @@
 #pragma once
 
+#include <array>
+#include <concepts>
 #include <memory>
 #include <optional>
 #include <ranges>
 #include <string>
+#include <stop_token>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <caesura/detail/operation.hpp>
@@ -20,19 +25,24 @@ namespace caesura {
 namespace detail {
 
 template <class F>
-concept step_function = std::invocable<F&> || std::invocable<F&, const step_attempt&>;
+concept step_function = std::invocable<F&> || std::invocable<F&, const step_attempt&> || std::invocable<F&, std::stop_token> ||
+                        std::invocable<F&, const step_attempt&, std::stop_token>;
 
 template <class F>
-decltype(auto) invoke_step(F& fn, const step_attempt& attempt) {
-  if constexpr (std::invocable<F&, const step_attempt&>) {
-    return fn(attempt);
-  } else {
+decltype(auto) invoke_step(F& fn, const step_attempt& attempt, const std::stop_token& stop) {
+  if constexpr (std::invocable<F&>) {
     return fn();
+  } else if constexpr (std::invocable<F&, const step_attempt&>) {
+    return fn(attempt);
+  } else if constexpr (std::invocable<F&, std::stop_token>) {
+    return fn(stop);
+  } else {
+    return fn(attempt, stop);
   }
 }
 
 template <class F>
-using step_result = std::remove_cvref_t<decltype(invoke_step(std::declval<F&>(), std::declval<const step_attempt&>()))>;
+using step_result = std::remove_cvref_t<decltype(invoke_step(std::declval<F&>(), std::declval<const step_attempt&>(), std::declval<const std::stop_token&>()))>;
 
 // Keeps the decoded result of an operation; `unit` stands for void.
 struct unit {};
@@ -44,7 +54,7 @@ class operation_of : public operation {
   using stored = std::conditional_t<std::is_void_v<R>, unit, R>;
 
   R take() {
-    if (error) throw step_failed{id, *error, attempts};
+    if (error) raise();
     if constexpr (!std::is_void_v<R>) return std::move(*value);
   }
 
@@ -62,12 +72,12 @@ class run_operation final : public operation_of<R> {
   template <class G>
   run_operation(std::string_view id, G&& fn) : operation_of<R>{step_kind::run, id}, fn_{std::forward<G>(fn)} {}
 
-  document execute(const step_attempt& attempt) override {
+  document execute(const step_attempt& attempt, const std::stop_token& stop) override {
     if constexpr (std::is_void_v<R>) {
-      invoke_step(fn_, attempt);
+      invoke_step(fn_, attempt, stop);
       return {};
     } else {
-      return document(invoke_step(fn_, attempt));
+      return document(invoke_step(fn_, attempt, stop));
     }
   }
 
@@ -90,8 +100,20 @@ struct bound_element {
   const F* fn;
   const Element* element;
 
-  decltype(auto) operator()() { return (*fn)(*element); }
+  decltype(auto) operator()()
+    requires std::invocable<const F&, const Element&>
+  {
+    return (*fn)(*element);
+  }
+  decltype(auto) operator()(const std::stop_token& stop)
+    requires(!std::invocable<const F&, const Element&>)
+  {
+    return (*fn)(*element, stop);
+  }
 };
+
+// The operation inside an awaiter, for all() and any().
+struct parts;
 
 class wait_operation final : public operation_of<std::optional<event>> {
  public:
@@ -109,10 +131,35 @@ class send_operation final : public operation_of<event_id> {
   void decode(const document& result) override;
 };
 
+[[noreturn]] void raise_invoke(const operation& op);
+
+// The child's result, typed.
+template <class R>
+class invoke_operation final : public operation_of<R> {
+ public:
+  invoke_operation(std::string_view id, std::string_view fn, document payload) : operation_of<R>{step_kind::invoke, id} {
+    this->function = fn;
+    this->data = std::move(payload);
+  }
+  [[noreturn]] void raise() const override { raise_invoke(*this); }
+
+ protected:
+  void decode(const document& result) override {
+    if constexpr (std::is_void_v<R>) {
+      this->value.emplace();
+    } else if constexpr (std::same_as<R, document>) {
+      this->value.emplace(result);
+    } else {
+      this->value.emplace(result.get<R>());
+    }
+  }
+};
+
 template <class R>
 class [[nodiscard("co_await it: a step that is not awaited never executes")]] awaiter {
  public:
   using durable = void;
+  using result_type = R;
 
   awaiter(driver& owner, std::unique_ptr<operation_of<R>> op) noexcept : driver_{&owner}, op_{std::move(op)} {}
   awaiter(awaiter&&) noexcept = default;
@@ -121,16 +168,163 @@ class [[nodiscard("co_await it: a step that is not awaited never executes")]] aw
   bool await_ready() { return driver_->admit(*op_); }
   void await_suspend(std::coroutine_handle<> body) {
     operation* const pending[] = {op_.get()};
-    driver_->suspend(body, pending);
+    driver_->suspend(body, pending, until::all);
   }
   R await_resume() { return op_->take(); }
 
  protected:
+  friend struct parts;
+
   driver* driver_;
   std::unique_ptr<operation_of<R>> op_;
 };
 
+struct parts {
+  template <class R>
+  static std::unique_ptr<operation_of<R>> take(awaiter<R>&& from) {
+    return std::move(from.op_);
+  }
+  template <class R>
+  static driver* owner(const awaiter<R>& from) {
+    return from.driver_;
+  }
+};
+
+// A member of a group: whatever the context returns for one step, sleep, wait, send or invoke.
+template <class A>
+concept member = requires { typename std::remove_cvref_t<A>::result_type; } &&
+                 std::derived_from<std::remove_cvref_t<A>, awaiter<typename std::remove_cvref_t<A>::result_type>>;
+
+template <class A>
+using result_of = typename std::remove_cvref_t<A>::result_type;
+template <class R>
+using or_monostate = std::conditional_t<std::is_void_v<R>, std::monostate, R>;
+
+template <class R>
+or_monostate<R> take_value(operation_of<R>& op) {
+  if constexpr (std::is_void_v<R>) {
+    op.take();
+    return {};
+  } else {
+    return op.take();
+  }
+}
+
+// Operations that a body awaits together.
+template <until When, class... R>
+class group {
+ public:
+  using durable = void;
+
+  group(driver& owner, std::unique_ptr<operation_of<R>>... ops) noexcept : driver_{&owner}, ops_{std::move(ops)...} {}
+  group(group&&) noexcept = default;
+
+  bool await_ready() {
+    std::size_t finished = 0;
+    for (auto* op : all()) finished += driver_->admit(*op) ? 1 : 0;
+    return When == until::all ? finished == sizeof...(R) : finished > 0;
+  }
+  void await_suspend(std::coroutine_handle<> body) {
+    std::vector<operation*> pending;
+    for (auto* op : all()) {
+      if (!op->is_finished) pending.push_back(op);
+    }
+    driver_->suspend(body, pending, When);
+  }
+
+ protected:
+  [[nodiscard]] std::array<operation*, sizeof...(R)> all() const {
+    return std::apply([](const auto&... op) { return std::array<operation*, sizeof...(R)>{op.get()...}; }, ops_);
+  }
+
+  driver* driver_;
+  std::tuple<std::unique_ptr<operation_of<R>>...> ops_;
+};
+
 }  // namespace detail
+
+// What caesura::all returns: awaiting it gives the results of all members as a std::tuple, std::monostate for void. When some fail, the
+// others still complete; then the first failure in the order given is thrown.
+template <class... R>
+class [[nodiscard("co_await it")]] all_awaiter : public detail::group<detail::until::all, R...> {
+ public:
+  using detail::group<detail::until::all, R...>::group;
+
+  std::tuple<detail::or_monostate<R>...> await_resume() {
+    for (auto* op : this->all()) {
+      if (op->error) op->raise();
+    }
+    return std::apply([](auto&... op) { return std::tuple<detail::or_monostate<R>...>{detail::take_value(*op)...}; }, this->ops_);
+  }
+};
+
+// What caesura::any returns: awaiting it gives the result of the member that was recorded first, as a std::variant whose index tells
+// which; a failure that is recorded first is thrown.
+template <class... R>
+class [[nodiscard("co_await it")]] any_awaiter : public detail::group<detail::until::any, R...> {
+ public:
+  using detail::group<detail::until::any, R...>::group;
+  using result = std::variant<detail::or_monostate<R>...>;
+
+  result await_resume() {
+    const auto ops = this->all();
+    std::size_t winner = ops.size();
+    for (std::size_t i = 0; i < ops.size(); ++i) {
+      if (ops[i]->is_finished && (winner == ops.size() || ops[i]->row < ops[winner]->row)) winner = i;
+    }
+    return take(winner, std::index_sequence_for<R...>{});
+  }
+
+ private:
+  template <std::size_t... I>
+  result take(std::size_t winner, std::index_sequence<I...>) {
+    std::optional<result> taken;
+    const auto try_one = [&]<std::size_t N>(std::integral_constant<std::size_t, N>) {
+      if (winner == N) taken.emplace(std::in_place_index<N>, detail::take_value(*std::get<N>(this->ops_)));
+    };
+    (try_one(std::integral_constant<std::size_t, I>{}), ...);
+    return std::move(*taken);
+  }
+};
+
+// Awaits steps, sleeps, waits, sends and invocations together; steps execute at the same time:
+//   auto [paid, packed] = co_await caesura::all(step.wait_for_event("order.paid"), step.run("pack", [&] { … }));
+// A cancel waits for all that execute.
+template <detail::member First, detail::member... Rest>
+auto all(First&& first, Rest&&... rest) {
+  auto* const owner = detail::parts::owner<detail::result_of<First>>(first);
+  return all_awaiter<detail::result_of<First>, detail::result_of<Rest>...>{
+      *owner, detail::parts::take<detail::result_of<First>>(std::move(first)), detail::parts::take<detail::result_of<Rest>>(std::move(rest))...};
+}
+
+// Awaits the first of them to be recorded, whatever a replay does: `auto first = co_await caesura::any(…); if (first.index() == 0) …`
+// The others: sleeps, waits and steps that have not started are withdrawn, executing steps are asked to stop (std::stop_token) and the
+// body goes on once none executes; a child run is cancelled unless its policy is abandon.
+template <detail::member First, detail::member... Rest>
+auto any(First&& first, Rest&&... rest) {
+  auto* const owner = detail::parts::owner<detail::result_of<First>>(first);
+  return any_awaiter<detail::result_of<First>, detail::result_of<Rest>...>{
+      *owner, detail::parts::take<detail::result_of<First>>(std::move(first)), detail::parts::take<detail::result_of<Rest>>(std::move(rest))...};
+}
+
+// What step.invoke returns: awaiting it gives the child run's result.
+template <class R>
+class [[nodiscard("co_await it")]] invoke_awaiter : public detail::awaiter<R> {
+ public:
+  using detail::awaiter<R>::awaiter;
+
+  // After this the body goes on with child_timed_out; the child goes on too.
+  invoke_awaiter&& timeout(duration value) && {
+    detail::check_duration("the timeout of step.invoke", value);
+    this->op_->delay = value;
+    return std::move(*this);
+  }
+  // What becomes of the child when this run is cancelled before it has ended. Default: it is cancelled too.
+  invoke_awaiter&& on_parent_cancel(child_policy policy) && {
+    this->op_->on_parent_cancel = policy;
+    return std::move(*this);
+  }
+};
 
 // What step.run returns: awaiting it executes the step, or gives its recorded result.
 template <class R>
@@ -211,7 +405,7 @@ class [[nodiscard("co_await it: a step that is not awaited never executes")]] fo
     for (auto& op : ops_) {
       if (!op->is_finished) pending.push_back(op.get());
     }
-    driver_->suspend(body, pending);
+    driver_->suspend(body, pending, detail::until::all);
   }
   auto await_resume() {
     if constexpr (std::is_void_v<R>) {
@@ -240,8 +434,10 @@ class context {
   explicit context(detail::driver& driver) noexcept : driver_{&driver} {}
 
   // Executes `fn` on a step thread, where it may block, and records its result; a recorded step is not executed again. `fn` takes
-  // nothing or a `const step_attempt&`, and returns void or any value that converts to and from JSON. What it throws is tried again as
-  // the function's retry_policy says. The closure is copied into the step.
+  // nothing, a `const step_attempt&`, a `std::stop_token`, or both in this order, and returns void or any value that converts to and from
+  // JSON. What it throws is tried again as the function's retry_policy says. The closure is copied into the step. On the token stop is
+  // requested when the run is cancelled: the step may end early, its result is recorded, and the run still ends cancelled. A stop_callback
+  // runs on a thread of the runtime and must be quick.
   //
   // Capture by reference: `co_await step.run("send", [&] { … })`. The body's frame stays where it is while a step executes. For
   // closures that own something, name them first: `auto send = [s] { … }; co_await step.run("send", send);`
@@ -289,6 +485,16 @@ class context {
   // Name the event first: `const caesura::event done{.name = "…"}; co_await step.send_event("tell", done);` (g++ 12 miscompiles
   // aggregate temporaries inside co_await).
   detail::awaiter<event_id> send_event(std::string_view id, event&& value) const = delete;
+
+  // Starts a run of another function of this runtime with `data` as its event's data, and awaits its result of type R:
+  // `const int total = co_await step.invoke<int>("count", "count-words", text);`. Throws child_failed, child_cancelled,
+  // child_timed_out, function_paused or unknown_function, all of them invoke_failed and step_failed. The child is born in the transaction
+  // that records that this run waits for it. Cancelling this run cancels the child, unless its policy says otherwise.
+  template <class R = void, class Data>
+  invoke_awaiter<R> invoke(std::string_view id, std::string_view function, const Data& data) const {
+    check(id, "step.invoke");
+    return {*driver_, std::make_unique<detail::invoke_operation<R>>(id, function, document(data))};
+  }
 
   // One step for each element, with the ids "id[0]", "id[1]", …: `co_await step.for_each("notify", users, notify);` Both the container
   // and the function are named variables of the body: they are not copied. An empty container is no step.

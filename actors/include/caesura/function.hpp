@@ -147,14 +147,35 @@ struct cancel_rule {
   std::optional<duration> timeout{};  // how long after the run's creation the rule applies; nullopt: always
 };
 
+// Cancels runs that take too long; the record says `timeout`.
+struct timeouts {
+  std::optional<duration> start{};   // from creation (or the event's time, if that is later) to the first step
+  std::optional<duration> finish{};  // from the first step to the end
+};
+
+// At most `limit` runs execute at once in each group: the runs with an equal `key`, an expression over `event`; without one, all runs of
+// the function. The others wait, durable, cancellable, first in first out, those under way before new ones. A run takes part with the
+// key that its event had when it was created; the limit is the present one.
+struct concurrency {
+  std::uint32_t limit{1};
+  std::string key{};
+  bool counts_resting{false};  // true: a run keeps its slot while it sleeps, waits or backs off
+};
+
 // A durable function. Give all functions to the runtime's constructor. `id` is its identity in the store: keep it when the code
 // changes. Runs keep the cancel rules that they were created with.
 struct function {
   std::string id{};                      // 1 to 128 bytes of UTF-8
   std::vector<trigger> triggers{};       // 1 to 10; an event that matches several starts one run
   std::vector<cancel_rule> cancel_on{};  // at most 20; any of them cancels
+  caesura::timeouts timeouts{};
+  std::vector<caesura::concurrency> concurrency{};  // at most 2; a run needs a slot of each
   retry_policy retries{};                // of its steps
   function_body body{};
+  // Bodies for when a run of this function ends cancelled or failed: durable functions of their own, "<id>-cancelled" and
+  // "<id>-failed", started by the system event, which they take as `caesura::event`.
+  function_body on_cancel{};
+  function_body on_failure{};
 };
 
 }  // namespace caesura

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <caesura/run.hpp>
@@ -57,6 +59,41 @@ class step_failed : public std::runtime_error {
   recorded_error cause_;
   std::uint32_t attempts_;
 };
+
+// What invoke throws instead of the child's result. `child` is nil when no run was started.
+class invoke_failed : public step_failed {
+ public:
+  invoke_failed(std::string step, recorded_error cause, run_id child) : step_failed{std::move(step), std::move(cause), 1}, child_{child} {}
+
+  [[nodiscard]] const run_id& child() const noexcept { return child_; }
+
+ private:
+  run_id child_;
+};
+class child_failed final : public invoke_failed {  // it ended failed; cause().message is "type: what" of its error
+  using invoke_failed::invoke_failed;
+};
+class child_cancelled final : public invoke_failed {  // it ended cancelled; cause().message is the reason
+  using invoke_failed::invoke_failed;
+};
+class child_timed_out final : public invoke_failed {  // it had not ended in time; it goes on
+  using invoke_failed::invoke_failed;
+};
+class function_paused final : public invoke_failed {  // nothing was started
+  using invoke_failed::invoke_failed;
+};
+class unknown_function final : public invoke_failed {  // nothing was started
+  using invoke_failed::invoke_failed;
+};
+
+// The names under which these are recorded.
+namespace invoke_error {
+inline constexpr std::string_view failed = "child_failed";
+inline constexpr std::string_view cancelled = "child_cancelled";
+inline constexpr std::string_view timed_out = "child_timed_out";
+inline constexpr std::string_view paused = "function_paused";
+inline constexpr std::string_view unknown_function = "unknown_function";
+}  // namespace invoke_error
 
 // The name that a recorded_error carries when a step took the process down more than three times.
 inline constexpr const char* step_interrupted = "step_interrupted";

@@ -46,7 +46,7 @@ class promise_base {
     } else {
       static_assert(always_false<A>,
                     "a body can only co_await step.run, step.sleep_for, step.sleep_until, step.wait_for_event, step.send_event, "
-                    "step.for_each or a caesura::task: put anything else into a step");
+                    "step.invoke, step.for_each, caesura::all, caesura::any or a caesura::task: put anything else into a step");
     }
   }
 

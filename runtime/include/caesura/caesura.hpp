@@ -2,11 +2,14 @@
 
 // Everything but the parts that need CAF: <caesura/protocol.hpp> and <caesura/actor_access.hpp>.
 
+#include <caesura/bulk.hpp>
 #include <caesura/context.hpp>
 #include <caesura/document.hpp>
 #include <caesura/error.hpp>
 #include <caesura/event.hpp>
+#include <caesura/filter.hpp>
 #include <caesura/function.hpp>
+#include <caesura/history.hpp>
 #include <caesura/ids.hpp>
 #include <caesura/observer.hpp>
 #include <caesura/options.hpp>

@@ -4,6 +4,7 @@
 #include <string>
 
 #include <caesura/run.hpp>
+#include <caesura/time.hpp>
 
 namespace caesura {
 
@@ -12,6 +13,8 @@ namespace caesura {
 // but may not destroy the runtime.
 struct observer {
   std::function<void(const run_info&)> on_run_ended{};
+  // A step that executes for longer than options.slow_step: told once, while it executes. A step is never interrupted.
+  std::function<void(const std::string& step_key, duration so_far)> on_slow_step{};
   // Sentences about what went wrong without anybody waiting for an answer: an expression that failed, a run that is held, a clock that
   // jumped. The run is nil when it is about none.
   std::function<void(const std::string& text, const run_id& run)> on_diagnostic{};

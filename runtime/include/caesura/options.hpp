@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include <caesura/observer.hpp>
@@ -20,6 +22,10 @@ struct options {
   std::size_t live_runs{2'000};            // runs that hold a coroutine; more wait in the queue, durable
   std::size_t waiting_commands{100'000};   // sends and cancels in flight before `overloaded`
   std::size_t map_size_bytes{std::size_t{1} << 40};  // the most the file may grow to; an address range, not disk or memory
+  std::uint64_t live_state_bytes{std::uint64_t{1} << 30};  // recorded results of all live runs; beyond it more wait in the queue
+  duration keep_runs{days{7}};              // ended runs, with their steps; then purged
+  duration keep_events{days{7}};            // events that no stored run needs; at least 24 h
+  duration slow_step{std::chrono::minutes{10}};  // the observer is told of a step that executes longer; zero: never
   caesura::observer observer{};
   // Borrowed: the runtime's actors live in it, and it outlives the runtime. Null: the runtime has one of its own. Its scheduler should
   // use the policy "sharing": work stealing walks its queue and starves long ones, which is told as a diagnostic.

@@ -10,7 +10,9 @@
 #include <caf/replies_to.hpp>
 #include <caf/typed_actor.hpp>
 
+#include <caesura/bulk.hpp>
 #include <caesura/event.hpp>
+#include <caesura/filter.hpp>
 #include <caesura/run.hpp>
 
 namespace caesura::protocol {
@@ -29,6 +31,7 @@ struct event_accepted {
 struct cancel_run {
   run_id run{};
   std::string reason{};
+  std::string by{};
 };
 struct cancel_answer {
   cancel_outcome outcome{cancel_outcome::unknown_run};
@@ -51,6 +54,69 @@ struct run_ended {
   run_info info{};
 };
 
+// As runtime.preview; reads in pages between other requests.
+struct preview_runs {
+  run_filter filter{};
+};
+struct runs_previewed {
+  plan found{};
+};
+
+// As runtime.cancel_all: of a plan when the token is set, else of the filter.
+struct cancel_runs {
+  plan_id token{};
+  run_filter filter{};
+  std::string reason{};
+  std::string by{};
+};
+// As runtime.replay_all of a plan.
+struct replay_runs {
+  plan_id token{};
+  bulk_replay_request request{};
+};
+struct bulk_started {
+  bulk_id bulk{};
+};
+
+// As runtime.progress and runtime.stop.
+struct get_bulk {
+  bulk_id bulk{};
+};
+struct bulk_found {
+  bool exists{false};
+  bulk_progress progress{};
+};
+struct stop_bulk {
+  bulk_id bulk{};
+};
+struct bulk_stopped {
+  bool was_working{false};
+};
+
+// As runtime.replay.
+struct replay_run {
+  run_id run{};
+  std::string from_step{};
+};
+struct run_replayed {
+  run_id run{};
+};
+
+// As runtime.pause and runtime.resume; skipped runs are replayed with preview_runs and replay_runs.
+struct pause_function {
+  std::string function{};
+  pause_request request{};
+};
+struct function_paused {
+  pause_answer answer{};
+};
+struct resume_function {
+  std::string function{};
+};
+struct function_resumed {
+  resume_answer answer{};
+};
+
 }  // namespace caesura::protocol
 
 namespace caesura {
@@ -58,7 +124,15 @@ namespace caesura {
 using router_handle = caf::typed_actor<caf::replies_to<protocol::send_event>::with<protocol::event_accepted>,
                                        caf::replies_to<protocol::cancel_run>::with<protocol::cancel_answer>,
                                        caf::replies_to<protocol::get_run>::with<protocol::run_found>,
-                                       caf::replies_to<protocol::watch_run>::with<protocol::run_ended>>;
+                                       caf::replies_to<protocol::watch_run>::with<protocol::run_ended>,
+                                       caf::replies_to<protocol::preview_runs>::with<protocol::runs_previewed>,
+                                       caf::replies_to<protocol::cancel_runs>::with<protocol::bulk_started>,
+                                       caf::replies_to<protocol::replay_runs>::with<protocol::bulk_started>,
+                                       caf::replies_to<protocol::get_bulk>::with<protocol::bulk_found>,
+                                       caf::replies_to<protocol::stop_bulk>::with<protocol::bulk_stopped>,
+                                       caf::replies_to<protocol::replay_run>::with<protocol::run_replayed>,
+                                       caf::replies_to<protocol::pause_function>::with<protocol::function_paused>,
+                                       caf::replies_to<protocol::resume_function>::with<protocol::function_resumed>>;
 
 }  // namespace caesura
 
@@ -71,3 +145,18 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::get_run)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::run_found)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::watch_run)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::run_ended)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::preview_runs)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::runs_previewed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::cancel_runs)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::replay_runs)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::bulk_started)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::get_bulk)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::bulk_found)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::stop_bulk)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::bulk_stopped)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::replay_run)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::run_replayed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::pause_function)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::function_paused)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::resume_function)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::function_resumed)

@@ -8,8 +8,11 @@
 #include <string>
 #include <vector>
 
+#include <caesura/bulk.hpp>
 #include <caesura/event.hpp>
+#include <caesura/filter.hpp>
 #include <caesura/function.hpp>
+#include <caesura/history.hpp>
 #include <caesura/options.hpp>
 #include <caesura/run.hpp>
 
@@ -25,19 +28,18 @@ struct sent {
 
 struct cancel_request {
   std::string reason{};  // for whoever reads the record: "asked by support"
+  std::string by{};      // who asks
 };
 
-// Which runs `list` returns: all that every given part lets through.
-struct run_filter {
-  std::string function{};               // empty: all functions
-  std::vector<run_status> statuses{};   // empty: all
-  std::optional<run_id> before{};       // only runs created before this one: the `next` of the page before
-  std::size_t limit{100};               // 1 to 5,000
+// Which part of a list.
+struct page_request {
+  std::optional<run_id> before{};  // only runs created before this one: the `next` of the page before
+  std::size_t limit{100};          // 1 to 5,000
 };
 
 struct run_page {
   std::vector<run_info> runs{};    // newest first
-  std::optional<run_id> next{};    // set: there may be more; pass it as `before`
+  std::optional<run_id> next{};    // set: there may be more; pass it as `page_request.before`
 };
 
 namespace detail {
@@ -74,8 +76,9 @@ class runtime {
   [[nodiscard]] std::optional<run_info> get(const run_id& run) const;
   // Its recorded steps in their order; empty when there is no such run.
   [[nodiscard]] std::vector<step_info> steps(const run_id& run) const;
-  // One page. Membership is as of the call; statuses as read.
-  [[nodiscard]] run_page list(const run_filter& filter = {}) const;
+  // One page. Membership is as of the call; statuses as read. Reads for at most about a second, so that a page may be short or empty
+  // although there is a `next`. Throws error{invalid_argument}, error{invalid_expression}.
+  [[nodiscard]] run_page list(const run_filter& filter = {}, const page_request& page = {}) const;
   // Waits until the run has ended; nullopt when it has not after `timeout`. Throws error{unknown_run}.
   std::optional<run_info> wait(const run_id& run, duration timeout);
   // What a completed run returned. Throws error{run_not_completed} naming its status, error{unknown_run}, error{result_type}.
@@ -83,6 +86,54 @@ class runtime {
   [[nodiscard]] T result(const run_id& run) const {
     return completed_output(run).get<T>();
   }
+
+  // ---- many runs at once
+
+  // Finds the runs that a filter means and pins them: the plan's token stands for exactly these, whatever is created later. Changes no
+  // run. Reads in pages, so it holds up nobody; costs one look at each run of the functions named (of all, if none is), and 16 bytes
+  // stored for each run found, for 24 h. Throws error{invalid_argument} for a filter without any condition, or whose window ends in the
+  // future or before it begins; error{invalid_expression}.
+  [[nodiscard]] plan preview(const run_filter& filter);
+  // Cancels the runs of a plan, or those that a filter means at this call's place in the order: created before it and not ended. Returns
+  // once the decision is durable; the work is done in slices between other commands, but its outcome is that of doing it all at once. It
+  // survives a crash. Runs at rest are cancelled without being activated. Throws as preview and send; error{unknown_plan}.
+  bulk_id cancel_all(const plan& plan, const bulk_cancel_request& request = {}) { return cancel_all(plan.token, request); }
+  bulk_id cancel_all(const plan_id& token, const bulk_cancel_request& request = {});
+  bulk_id cancel_all(const run_filter& filter, const bulk_cancel_request& request = {});
+  // How a bulk job stands. nullopt: no such job; ended ones are kept for 7 days.
+  [[nodiscard]] std::optional<bulk_progress> progress(const bulk_id& bulk) const;
+  // The newest jobs first.
+  [[nodiscard]] std::vector<bulk_progress> bulk_jobs(std::size_t limit = 100) const;
+  // Ends a bulk job where it is; what it has done stays. False: it had ended. Throws error{unknown_bulk}.
+  bool stop(const bulk_id& bulk);
+
+  // Makes a new run from the event of one that has ended (skipped ones too), linked by `replay_of` and `root`. From a step: what was
+  // recorded before that step is kept, it and everything after it executes again. The new run has the rules of the function as it is
+  // now. Throws error{unknown_run}, error{run_not_ended}, error{unknown_event}, error{unknown_function}, error{function_paused},
+  // error{invalid_argument} (no such step).
+  run_id replay(const run_id& run, const replay_request& request = {});
+  // The same for many. A filter is previewed first. Runs that cannot be replayed are counted as refused.
+  bulk_id replay_all(const plan& plan, const bulk_replay_request& request = {}) { return replay_all(plan.token, request); }
+  bulk_id replay_all(const plan_id& token, const bulk_replay_request& request = {});
+  bulk_id replay_all(const run_filter& filter, const bulk_replay_request& request = {});
+
+  // ---- functions
+
+  // Stops new runs of a function: events that would start one make a `skipped` run instead. What becomes of runs under way is asked for.
+  // Once it has returned with running_runs::hold, no step of the function starts. Survives restarts. Throws error{unknown_function}.
+  pause_answer pause(const std::string& function, const pause_request& request = {});
+  pause_answer pause(const std::string& function, running_runs under_way) { return pause(function, pause_request{.under_way = under_way}); }
+  resume_answer resume(const std::string& function, const resume_request& request = {});
+  // All that are registered or stored, by id.
+  [[nodiscard]] std::vector<function_info> functions() const;
+
+  // ---- understanding
+
+  // What happened to a run, oldest first. Empty: no such run.
+  [[nodiscard]] std::vector<timeline_entry> timeline(const run_id& run) const;
+  // Why an event did or did not cancel or resume a run, rule by rule, with the values that were compared. Throws error{unknown_run},
+  // error{unknown_event}.
+  [[nodiscard]] explanation explain(const event_id& event, const run_id& run) const;
 
   // Ends intake and starts no further step; waits at most `deadline` for the steps that execute. Returns those that still do, as
   // "run/step"; the destructor waits for them. Everything else goes on at the next start.

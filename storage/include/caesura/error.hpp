@@ -27,6 +27,12 @@ enum class errc : std::uint8_t {
   store_locked,        // another runtime holds the directory; the text names the holder
   step_inside_step,    // a step was started from within a step's own code
   wrong_thread,        // the call would wait for itself (worker of the borrowed actor system, observer, fork)
+  unknown_function,    // no such function is registered in this process, nor stored
+  function_paused,     // the function is paused: nothing of it starts
+  unknown_event,       // no event with this id is stored (any more)
+  run_not_ended,       // only a run that has ended can be replayed
+  unknown_plan,        // no such preview token, or it is older than 24 h
+  unknown_bulk,        // no bulk job with this id is stored (any more)
 };
 
 [[nodiscard]] std::string_view to_string(errc code) noexcept;

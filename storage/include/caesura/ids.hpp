@@ -28,9 +28,13 @@ struct basic_id {
 struct run_tag;
 struct event_tag;
 struct position_tag;
+struct plan_tag;
+struct bulk_tag;
 using run_id = basic_id<run_tag>;
 using event_id = basic_id<event_tag>;
 using position = basic_id<position_tag>;  // a bare place in the router's order
+using plan_id = basic_id<plan_tag>;       // the token of a preview
+using bulk_id = basic_id<bulk_tag>;       // a bulk cancel or replay
 
 // Same bytes, other meaning: ids of all kinds are drawn from one sequence, so their order is comparable.
 template <class To, class From>

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <vector>
+#include <vector>
 
 #include <caesura/document.hpp>
 #include <caesura/ids.hpp>
@@ -52,6 +53,9 @@ struct cancellation {
   event_id event{};          // source event: the event that matched
   std::int32_t rule{-1};     // source event: the index in cancel_on
   time_point requested_at{};
+  std::string by{};          // who asked, as given with the call
+  bulk_id bulk{};            // source bulk: the bulk cancel
+  run_id parent{};           // source parent: the run whose cancellation came down to this one
 
   bool operator==(const cancellation&) const = default;
 };
@@ -64,9 +68,21 @@ struct recorded_error {
   bool operator==(const recorded_error&) const = default;
 };
 
-enum class step_kind : std::uint8_t { run = 0, sleep = 1, wait_for_event = 2, send_event = 3 };
+enum class step_kind : std::uint8_t { run = 0, sleep = 1, wait_for_event = 2, send_event = 3, invoke = 4 };
 
 [[nodiscard]] std::string_view to_string(step_kind kind) noexcept;
+
+// One attempt of a step that failed and was tried again.
+struct attempt_failure {
+  recorded_error error{};
+  time_point started_at{};
+  time_point ended_at{};
+
+  bool operator==(const attempt_failure&) const = default;
+};
+
+// What becomes of a child run when its parent is cancelled.
+enum class child_policy : std::uint8_t { cancel = 0, abandon = 1 };
 
 // A recorded step, as `runtime::steps` lists it.
 struct step_info {
@@ -75,8 +91,10 @@ struct step_info {
   document result{};                      // null for sleeps and for waits that timed out
   std::optional<recorded_error> error{};  // set: the step failed for good
   std::uint32_t attempts{1};
-  time_point started_at{};
+  time_point started_at{};  // of the last attempt
   time_point ended_at{};
+  std::vector<attempt_failure> failures{};  // the attempts before the last
+  run_id child{};                          // invoke: the run it started
 
   bool operator==(const step_info&) const = default;
 };
@@ -96,7 +114,11 @@ struct run_info {
   document output{};                     // completed
   std::optional<recorded_error> error{};       // failed
   std::optional<cancellation> cancelled_by{};  // cancelled or cancelling
-  std::string held_because{};                  // held
+  std::string held_because{};                  // held, skipped: why
+  run_id replay_of{};                          // the run that this one repeats; nil: none
+  run_id root{};                               // the first of a chain of replays; nil: this one is no replay
+  run_id parent{};                             // the run that invoked this one; nil: none
+  std::optional<std::size_t> place_in_queue{}; // queued: how many go first, counted to 100,000
 };
 
 }  // namespace caesura

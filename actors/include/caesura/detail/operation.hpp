@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -39,9 +40,12 @@ class operation {
   operation& operator=(const operation&) = delete;
 
   // step_kind::run, on a step thread: executes the user's code once and returns its result; throws what that code throws.
-  virtual document execute(const step_attempt&) { return {}; }
+  // `stop`: asked when the run is cancelled or another branch of `any` was first; the code may look at it or not.
+  virtual document execute(const step_attempt&, const std::stop_token&) { return {}; }
   // Keeps the recorded result; false when it does not decode into the type that the body expects, with the reason in `undecodable`.
   [[nodiscard]] bool finish(const step_info& row) noexcept;
+  // Throws the recorded error as what the body catches.
+  [[noreturn]] virtual void raise() const;
 
   step_kind kind;
   std::string id;  // as given; the frame appends the ordinal
@@ -49,6 +53,7 @@ class operation {
   std::optional<recorded_error> error{};
   std::uint32_t attempts{1};
   std::string undecodable{};
+  std::size_t row{0};  // finished: the place of its record among the run's
 
   std::optional<retry_policy> retries{};   // run
   std::optional<duration> delay{};         // sleep_for; wait: timeout
@@ -57,9 +62,19 @@ class operation {
   std::string when{};                      // wait
   bool look_back{false};                   // wait
   event to_send{};                         // send_event
+  std::string function{};                  // invoke
+  document data{};                         // invoke
+  child_policy on_parent_cancel{child_policy::cancel};  // invoke
+  run_id child{};                          // invoke, finished: the run it started
 
  protected:
   virtual void decode(const document&) {}
+};
+
+// When a suspended body goes on.
+enum class until : std::uint8_t {
+  all,  // of its operations are finished
+  any,  // of them is, and none executes
 };
 
 // The driver as a body sees it.
@@ -69,8 +84,8 @@ class driver {
 
   // Gives the operation its ordinal and looks up its recorded result. True: it is finished and the body goes on without suspending.
   virtual bool admit(operation& op) = 0;
-  // The coroutine `leaf` has suspended until all of `pending` are finished.
-  virtual void suspend(std::coroutine_handle<> leaf, std::span<operation* const> pending) = 0;
+  // The coroutine `leaf` has suspended until all or any of `pending` are finished.
+  virtual void suspend(std::coroutine_handle<> leaf, std::span<operation* const> pending, until when) = 0;
 
   [[nodiscard]] virtual time_point now() const = 0;
   [[nodiscard]] virtual std::string uuid(std::string_view name) = 0;

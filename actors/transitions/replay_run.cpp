@@ -1,0 +1,51 @@
+#include <utility>
+
+#include "actors/transitions/transitions.hpp"
+
+namespace caesura::actors {
+
+namespace {
+
+// The rows recorded before the first one of `step`, whose ordinal counts: "charge" is the first, "charge:1" the second.
+std::vector<storage::step_record> rows_before(turn& now, const storage::run_record& run, const std::string& step) {
+  if (step.empty()) return {};
+  auto rows = now.tx.steps_of(run.id);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].id != step) continue;
+    rows.resize(i);
+    return rows;
+  }
+  throw error{errc::invalid_argument, "run " + to_string(run.id) + " has recorded no step \"" + step + "\" to replay from"};
+}
+
+}  // namespace
+
+bool is_refused_replay(errc code) {
+  return code == errc::unknown_run || code == errc::run_not_ended || code == errc::unknown_event || code == errc::unknown_function ||
+         code == errc::function_paused || code == errc::invalid_argument;
+}
+
+run_id replay(turn& now, const run_id& id, const std::string& from_step) {
+  const auto run = now.tx.find_run(id);
+  if (!run) throw error{errc::unknown_run, "no run " + to_string(id) + " is stored"};
+  if (!is_ended(run->status)) {
+    throw error{errc::run_not_ended, "run " + to_string(id) + " is " + std::string{to_string(run->status)} + ": only a run that has ended can be "
+                                     "replayed; cancel it first"};
+  }
+  const auto& function = now.state.definition_of(*run).record.function;
+  const auto* fn = now.state.functions->find(function);
+  if (fn == nullptr) throw error{errc::unknown_function, "function \"" + function + "\" of run " + to_string(id) + " is not registered in this process"};
+  if (now.state.pause_of(function) != nullptr) throw error{errc::function_paused, "function \"" + function + "\" is paused: resume it first"};
+  const auto trigger = now.tx.find_event(run->event);
+  if (!trigger) throw error{errc::unknown_event, "the event of run " + to_string(id) + " is not stored any more"};
+  const auto replayed = create_run(now, *fn, *trigger,
+                                   {.replay_of = id,
+                                    .root = run->root.is_nil() ? id : run->root,
+                                    .kept = rows_before(now, *run, from_step)});
+  now.tx.put_replay(trigger->id, replayed);
+  return replayed;
+}
+
+void apply(turn& now, const replay_run& command) { now.answer(command.reply, replay(now, command.run, command.from_step)); }
+
+}  // namespace caesura::actors

@@ -1,0 +1,132 @@
+#include "runtime/query.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "actors/transitions/match_filter.hpp"
+#include "storage/document_view.hpp"
+
+namespace caesura::detail {
+
+namespace {
+
+constexpr std::size_t runs_a_snapshot = 5'000;
+constexpr auto time_a_snapshot = std::chrono::milliseconds{20};
+
+void check_count(std::size_t count, std::size_t limit, const char* what) {
+  if (count > limit) {
+    throw error{errc::invalid_argument, "the filter names " + std::to_string(count) + " " + what + "; the limit is " + std::to_string(limit)};
+  }
+}
+
+}  // namespace
+
+void check_text(const std::string& text, const char* what) {
+  constexpr std::size_t limit = 4096;
+  if (text.size() > limit) {
+    throw error{errc::invalid_argument, std::string{what} + " has " + std::to_string(text.size()) + " bytes; the limit is 4096"};
+  }
+  if (!storage::is_utf8(text)) throw error{errc::invalid_argument, std::string{what} + " is not UTF-8"};
+}
+
+void check_replay(const bulk_replay_request& request) {
+  check_text(request.by, "bulk_replay_request.by");
+  constexpr double highest = 1e6;
+  if (!(request.rate_per_second >= 0 && request.rate_per_second <= highest)) {
+    throw error{errc::invalid_argument, "rate_per_second is " + std::to_string(request.rate_per_second) + "; it must be 0 (no limit) to 1000000"};
+  }
+}
+
+actors::compiled_filter check_filter(const run_filter& filter, const actors::limits& limits, time_point now, bool is_bulk) {
+  check_count(filter.function.values.size(), limits.filter_items, "functions");
+  check_count(filter.run.values.size(), limits.filter_items, "runs");
+  for (const auto& function : filter.function.values) {
+    if (function.empty()) throw error{errc::invalid_argument, "the filter names a function with an empty id"};
+  }
+  if (filter.started_after && filter.started_before && *filter.started_after >= *filter.started_before) {
+    throw error{errc::invalid_argument, "the filter's window is empty: it begins at " + to_string(*filter.started_after) + " and ends before " +
+                                            to_string(*filter.started_before)};
+  }
+  if (is_bulk) {
+    if (filter == run_filter{}) {
+      throw error{errc::invalid_argument, "the filter has no condition and would mean every run: name a function, a status, runs, a window or "
+                                          "an expression"};
+    }
+    if (filter.started_before && *filter.started_before > now) {
+      throw error{errc::invalid_argument, "the filter's window ends in the future, at " + to_string(*filter.started_before) + "; now is " +
+                                              to_string(now)};
+    }
+    if (filter.started_after && *filter.started_after > now) {
+      throw error{errc::invalid_argument,
+                  "the filter's window begins in the future, at " + to_string(*filter.started_after) + "; now is " + to_string(now)};
+    }
+  }
+  return actors::compiled_filter::of(filter);
+}
+
+std::optional<run_id> run_query::read(const std::optional<run_id>& before, const visitor& visit) {
+  const auto snapshot = store_.begin_read();
+  const auto ids = candidates(*snapshot, before.value_or(run_id{}));
+  const auto until = std::chrono::steady_clock::now() + time_a_snapshot;
+  const auto& after = filter_.text.started_after;
+  std::optional<run_id> reached = before;
+  std::size_t seen = 0;
+  for (const auto& id : ids.runs) {
+    // An id's time is never before the run's creation.
+    if (after && time_of(id) < *after) return std::nullopt;
+    reached = id;
+    ++seen;
+    const auto run = snapshot->find_run(id);
+    if (!run) continue;
+    const auto& function = function_of(*snapshot, *run);
+    if (actors::matches(filter_, *run, function, now_, *snapshot) && !visit(*run, function)) {
+      return seen < ids.runs.size() || ids.has_more ? reached : std::nullopt;
+    }
+    if (std::chrono::steady_clock::now() > until) return seen < ids.runs.size() || ids.has_more ? reached : std::nullopt;
+  }
+  return ids.has_more ? reached : std::nullopt;
+}
+
+bool plan_reader::read_page() {
+  constexpr std::size_t sampled = 10;
+  before_ = query_.read(before_, [&](const storage::run_record& run, const std::string& function) {
+    found_.ids.push_back(run.id);
+    ++found_.result.by_status[run.status];
+    if (found_.result.sample.size() < sampled) found_.result.sample.push_back(actors::info_of(run, function));
+    return true;
+  });
+  return before_.has_value();
+}
+
+plan_reader::found plan_reader::take() {
+  std::ranges::reverse(found_.ids);
+  found_.result.count = found_.ids.size();
+  return std::move(found_);
+}
+
+storage::id_page run_query::candidates(const storage::snapshot& snapshot, const run_id& before) const {
+  if (!filter_.runs.empty()) {
+    storage::id_page page;
+    for (auto id = filter_.runs.rbegin(); id != filter_.runs.rend(); ++id) {
+      if (!before.is_nil() && *id >= before) continue;
+      if (page.runs.size() == runs_a_snapshot) {
+        page.has_more = true;
+        break;
+      }
+      page.runs.push_back(*id);
+    }
+    return page;
+  }
+  const auto& functions = filter_.text.function.values;
+  return snapshot.runs_of(functions.size() == 1 ? functions.front() : std::string{}, before, runs_a_snapshot);
+}
+
+const std::string& run_query::function_of(const storage::snapshot& snapshot, const storage::run_record& run) {
+  const auto found = functions_.find(run.definition);
+  if (found != functions_.end()) return found->second;
+  auto definition = snapshot.find_definition(run.definition);
+  return functions_.emplace(run.definition, definition ? std::move(definition->function) : std::string{}).first->second;
+}
+
+}  // namespace caesura::detail
