@@ -116,7 +116,8 @@ void run_queue::move_to(const run_id& run, std::optional<std::uint64_t> waits_in
 void run_queue::promote(std::uint64_t id, undo_log& undo) {
   const auto found = groups_.find(id);
   if (found == groups_.end() || found->second.waiting.empty() || !has_slot(id)) return;
-  move_to(found->second.waiting.begin()->second, std::nullopt, undo);
+  const run_id first = found->second.waiting.begin()->second;  // a copy: moving it erases the entry
+  move_to(first, std::nullopt, undo);
 }
 
 void run_queue::promote_others(const entry& e, undo_log& undo) {

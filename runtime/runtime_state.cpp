@@ -92,6 +92,7 @@ void runtime_state::start_router(std::vector<function> functions) {
   start_system();
   for (const auto& told : recovered.told) {
     if (const auto* text = std::get_if<actors::diagnostic>(&told)) observers_.tell_diagnostic(text->text, text->run);
+    if (const auto* ended = std::get_if<actors::run_ended>(&told)) observers_.tell_ended(ended->info);
   }
   actors::step_executor* steps = environment_ != nullptr ? environment_->steps : nullptr;
   if (steps == nullptr) {

@@ -270,8 +270,14 @@ class reader {
     return true;
   }
   static bool read(const document_view& v, double& out) {
-    if (v.kind() != value_kind::real) return false;
-    out = v.real();
+    // The packer writes whole numbers as integers.
+    if (v.kind() == value_kind::real) {
+      out = v.real();
+    } else if (const auto whole = number(v)) {
+      out = static_cast<double>(*whole);
+    } else {
+      return false;
+    }
     return true;
   }
   template <class T>

@@ -106,7 +106,7 @@ std::vector<seen_value> compiled::values(const event_scope& event, const event_s
     if (std::ranges::find(seen, text, &seen_value::path) != seen.end()) continue;
     evaluation evaluated{event, second, root_->cost};
     const value found = evaluated.run(*path);
-    auto shown = found.type == type::missing || found.type == type::error ? std::string{name_of(found.type)} : document_of(found).json().dump();
+    auto shown = found.type == type::missing || found.type == type::error ? std::string{found.type == type::missing ? "missing" : "error"} : document_of(found).json().dump();
     if (shown.size() > shown_bytes) shown = shown.substr(0, shown_bytes) + "…";
     seen.push_back({.path = std::move(text), .value = std::move(shown)});
   }

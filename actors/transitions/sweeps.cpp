@@ -33,6 +33,12 @@ bool work_off(turn& now, open_sweep& sweep) {
 
 run_ptr settle_sweeps(turn& now, run_ptr run) {
   if (run == nullptr || now.state.sweeps.empty()) return run;
+  // A sweep that means an ancestor means its descendants too, at the same place.
+  if (!run->parent.is_nil()) {
+    settle_sweeps(now, find_live(now, run->parent));
+    run = find_live(now, run->id);
+    if (run == nullptr) return run;
+  }
   const position asked = run->swept_to;
   const position born = id_cast<position>(run->id);
   // By place: acting on a run may begin further sweeps, of which all that concerns this run has been done.

@@ -1,0 +1,381 @@
+// Pausing functions; timeouts; concurrency; handlers.
+
+#include <boost/test/unit_test.hpp>
+
+#include "tests/support/world.hpp"
+
+namespace {
+
+using namespace caesura;
+using caesura::testing::world;
+using namespace std::chrono_literals;
+
+struct pause_world : world {
+  int steps_done = 0;
+
+  std::vector<function> functions() {
+    return {{.id = "f", .triggers = {{.event = "go"}}, .body = [this](context step) -> task<> {
+               co_await step.run("one", [&] { ++steps_done; });
+               co_await step.run("two", [&] { ++steps_done; });
+               co_await step.sleep_for("nap", 1h);
+               co_await step.run("three", [&] { ++steps_done; });
+             }}};
+  }
+  void open_all() { open(functions()); }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(pausing)
+
+BOOST_FIXTURE_TEST_CASE(a_paused_function_skips_its_events_and_resume_replays_them, pause_world) {
+  open_all();
+  BOOST_TEST(!runtime().pause("f", {.reason = "bad deployment"}).was_paused);
+  BOOST_TEST(runtime().pause("f", {.reason = "bad deployment"}).was_paused);
+  const auto skipped = start({.name = "go", .data = {{"n", 1}}});
+  start({.name = "go", .data = {{"n", 2}}});
+  crash();  // it survives a restart
+  open_all();
+  start({.name = "go", .data = {{"n", 3}}});
+  advance(2h);
+  const auto info = runtime().get(skipped).value();
+  BOOST_TEST(info.status == run_status::skipped);
+  BOOST_TEST(info.held_because.find("bad deployment") != std::string::npos);
+  BOOST_TEST(runtime().cancel(skipped) == cancel_outcome::already_failed);
+  BOOST_TEST(steps_done == 0);
+  const auto listed = runtime().functions();
+  BOOST_REQUIRE(listed.size() == 1U);
+  BOOST_TEST(listed[0].is_paused);
+  BOOST_TEST(listed[0].skipped == 3U);
+  const auto answer = runtime().resume("f", {.replay_skipped = true});
+  BOOST_TEST(answer.was_paused);
+  BOOST_TEST(answer.skipped == 3U);
+  advance(2h);
+  BOOST_TEST(runtime().progress(answer.replaying)->replayed == 3U);
+  BOOST_TEST(steps_done == 9);
+  BOOST_TEST(!runtime().resume("f").was_paused);
+  BOOST_TEST(runtime().list({.status = run_status::completed}).runs.size() == 3U);
+}
+
+BOOST_FIXTURE_TEST_CASE(runs_under_way_go_on_while_paused, pause_world) {
+  open_all();
+  const auto one = start({.name = "go"});
+  settle();
+  runtime().pause("f");
+  advance(2h);
+  BOOST_TEST(status(one) == run_status::completed);
+}
+
+BOOST_FIXTURE_TEST_CASE(runs_under_way_are_held_between_steps_and_go_on_when_resumed, pause_world) {
+  open_all();
+  const auto one = start({.name = "go"});
+  const auto sleeping = start({.name = "go"});
+  run();
+  const auto executing = start({.name = "go"});
+  settle();
+  const int before = steps_done;
+  runtime().pause("f", running_runs::hold);
+  run();
+  BOOST_TEST(steps_done == before);  // withdrawn before it started
+  BOOST_TEST(status(executing) == run_status::held);
+  BOOST_TEST(status(sleeping) == run_status::sleeping);
+  advance(2h);  // the sleep ends meanwhile
+  BOOST_TEST(status(sleeping) == run_status::held);
+  BOOST_TEST(runtime().get(sleeping)->held_because.find("paused") != std::string::npos);
+  BOOST_TEST(steps_done == before);
+  crash();
+  open_all();
+  run();
+  BOOST_TEST(status(executing) == run_status::held);
+  runtime().resume("f");
+  advance(2h);
+  for (const auto& run : {one, sleeping, executing}) BOOST_TEST(status(run) == run_status::completed);
+  BOOST_TEST(steps_done == 9);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_step_that_executes_when_its_function_is_paused_is_recorded_and_then_held, pause_world) {
+  bool is_asked = false;
+  open({{.id = "f", .triggers = {{.event = "go"}}, .body = [&](context step) -> task<> {
+           co_await step.run("one", [&] {
+             ++steps_done;
+             if (!std::exchange(is_asked, true)) BOOST_TEST(!runtime().pause("f", running_runs::hold).was_paused);
+           });
+           co_await step.run("two", [&] { ++steps_done; });
+         }}});
+  const auto one = start({.name = "go"});
+  run();
+  BOOST_TEST(status(one) == run_status::held);
+  BOOST_TEST(runtime().steps(one).size() == 1U);
+  BOOST_TEST(steps_done == 1);
+  BOOST_TEST(runtime().cancel(one) == cancel_outcome::cancelled);
+  runtime().resume("f");
+  run();
+  BOOST_TEST(steps_done == 1);
+}
+
+BOOST_FIXTURE_TEST_CASE(runs_under_way_are_cancelled_with_the_pause_as_their_source, pause_world) {
+  open_all();
+  const auto one = start({.name = "go"});
+  run();
+  const auto answer = runtime().pause("f", {.under_way = running_runs::cancel, .reason = "wrong prices", .by = "ops"});
+  run();
+  const auto info = runtime().get(one).value();
+  BOOST_TEST(info.status == run_status::cancelled);
+  BOOST_TEST(info.cancelled_by->source == cancel_source::pause);
+  BOOST_TEST(info.cancelled_by->by == "ops");
+  BOOST_TEST(info.cancelled_by->reason.find("wrong prices") != std::string::npos);
+  BOOST_TEST(runtime().progress(answer.cancelling)->cancelled == 1U);
+  BOOST_TEST(status(start({.name = "go"})) == run_status::skipped);
+}
+
+BOOST_FIXTURE_TEST_CASE(an_unknown_function_cannot_be_paused, pause_world) {
+  open_all();
+  try {
+    runtime().pause("g");
+    BOOST_FAIL("paused");
+  } catch (const error& e) {
+    BOOST_TEST(e.code() == errc::unknown_function);
+    BOOST_TEST(std::string{e.what()}.find("\"g\"") != std::string::npos);
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(timing_out)
+
+BOOST_FIXTURE_TEST_CASE(a_run_that_does_not_start_in_time_is_cancelled, world) {
+  options().live_runs = 1;
+  open({{.id = "f", .triggers = {{.event = "go"}}, .timeouts = {.start = 1min}, .body = [](context step) -> task<> {
+           co_await step.run("s", [] {});
+         }}});
+  const auto first = start({.name = "go"});
+  const auto second = start({.name = "go"});
+  settle();  // the first has the only place and its step does not execute yet
+  BOOST_TEST(status(second) == run_status::queued);
+  BOOST_TEST(runtime().get(second)->place_in_queue.value() == 0U);
+  set_clock(now() + 1min);
+  environment().fire_timers();
+  settle();
+  BOOST_TEST(status(second) == run_status::cancelled);
+  BOOST_TEST(runtime().get(second)->cancelled_by->source == cancel_source::timeout);
+  BOOST_TEST(runtime().get(second)->cancelled_by->reason.find("timeouts.start") != std::string::npos);
+  run();
+  BOOST_TEST(status(first) == run_status::completed);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_run_that_does_not_end_in_time_is_cancelled_wherever_it_is, world) {
+  int later = 0;
+  open({{.id = "f", .triggers = {{.event = "go"}}, .timeouts = {.finish = 1h}, .body = [&](context step) -> task<> {
+           co_await step.sleep_for("long", days{1});
+           co_await step.run("later", [&] { ++later; });
+         }},
+        {.id = "quick", .triggers = {{.event = "go/quick"}}, .timeouts = {.finish = 1h}, .body = [&](context step) -> task<> {
+           co_await step.sleep_for("short", 1h - 1ms);
+         }},
+        {.id = "busy", .triggers = {{.event = "go/busy"}}, .timeouts = {.finish = 1h}, .body = [&](context step) -> task<> {
+           co_await step.run("slow", [&] { set_clock(now() + 2h); });
+           co_await step.run("later", [&] { ++later; });
+         }}});
+  const auto one = start({.name = "go"});
+  const auto quick = start({.name = "go/quick"});
+  run();
+  crash();
+  open({{.id = "f", .triggers = {{.event = "go"}}, .body = [](context step) -> task<> { co_await step.sleep_for("long", days{1}); }},
+        {.id = "quick", .triggers = {{.event = "go/quick"}}, .body = [](context step) -> task<> { co_await step.sleep_for("short", 1h - 1ms); }},
+        {.id = "busy", .triggers = {{.event = "go/busy"}}, .timeouts = {.finish = 1h}, .body = [&](context step) -> task<> {
+           co_await step.run("slow", [&] {
+             set_clock(now() + 2h);
+             environment().fire_timers();
+           });
+           co_await step.run("later", [&] { ++later; });
+         }}});
+  advance(2h);
+  BOOST_TEST(status(one) == run_status::cancelled);  // it keeps the timeouts it was created with
+  BOOST_TEST(runtime().get(one)->cancelled_by->reason.find("timeouts.finish") != std::string::npos);
+  BOOST_TEST(status(quick) == run_status::completed);
+  const auto busy = start({.name = "go/busy"});
+  run();
+  BOOST_TEST(status(busy) == run_status::cancelled);
+  BOOST_TEST(runtime().steps(busy).size() == 1U);
+  BOOST_TEST(later == 0);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+namespace {
+
+struct slots_world : world {
+  int most = 0;
+  std::vector<function> functions(std::vector<concurrency> limits) {
+    return {{.id = "f", .triggers = {{.event = "go"}}, .concurrency = std::move(limits), .body = [](context step) -> task<> {
+               co_await step.run("one", [] {});
+               co_await step.sleep_for("nap", 1h);
+               co_await step.run("two", [] {});
+             }}};
+  }
+  std::size_t count(run_status status) { return runtime().list({.status = status}, {.limit = 1000}).runs.size(); }
+  run_id go(const std::string& user) { return start({.name = "go", .data = {{"user", user}}}); }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(concurrency_limits)
+
+BOOST_FIXTURE_TEST_CASE(no_more_runs_than_the_limit_execute_at_once_the_others_wait_in_order, slots_world) {
+  open(functions({{.limit = 2}}));
+  std::vector<run_id> runs;
+  for (int i = 0; i < 5; ++i) runs.push_back(go("a"));
+  settle();
+  BOOST_TEST(count(run_status::running) == 2U);
+  BOOST_TEST(count(run_status::queued) == 3U);
+  BOOST_TEST(runtime().get(runs[2])->place_in_queue.value() == 0U);
+  BOOST_TEST(runtime().get(runs[4])->place_in_queue.value() == 2U);
+  BOOST_TEST(steps().waiting() == 2U);
+  execute_step();  // the first goes to sleep and gives its slot on
+  BOOST_TEST(status(runs[0]) == run_status::sleeping);
+  BOOST_TEST(status(runs[2]) == run_status::running);
+  BOOST_TEST(status(runs[3]) == run_status::queued);
+  run();
+  BOOST_TEST(count(run_status::sleeping) == 5U);
+  advance(2h);
+  BOOST_TEST(count(run_status::completed) == 5U);
+}
+
+BOOST_FIXTURE_TEST_CASE(each_key_is_a_group_of_its_own_and_a_full_one_holds_up_nobody_else, slots_world) {
+  open(functions({{.limit = 1, .key = "event.data.user"}}));
+  const auto a1 = go("a");
+  const auto a2 = go("a");
+  const auto b1 = go("b");
+  settle();
+  BOOST_TEST(status(a1) == run_status::running);
+  BOOST_TEST(status(a2) == run_status::queued);
+  BOOST_TEST(status(b1) == run_status::running);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_run_needs_a_slot_of_each_entry, slots_world) {
+  open(functions({{.limit = 3}, {.limit = 1, .key = "event.data.user"}}));
+  for (const auto* user : {"a", "a", "b", "c", "d"}) go(user);
+  settle();
+  BOOST_TEST(count(run_status::running) == 3U);  // a, b, c
+  BOOST_TEST(count(run_status::queued) == 2U);
+  advance(3h);
+  BOOST_TEST(count(run_status::completed) == 5U);
+}
+
+BOOST_FIXTURE_TEST_CASE(cancelling_frees_the_slot_in_the_same_transaction, slots_world) {
+  open(functions({{.limit = 1, .counts_resting = true}}));
+  const auto first = go("a");
+  const auto second = go("a");
+  const auto third = go("a");
+  run();
+  BOOST_TEST(status(first) == run_status::sleeping);
+  BOOST_TEST(status(second) == run_status::queued);  // the sleeping one keeps its slot
+  BOOST_TEST(runtime().cancel(second) == cancel_outcome::cancelled);
+  BOOST_TEST(runtime().cancel(first) == cancel_outcome::cancelled);
+  BOOST_TEST(status(third) == run_status::running);
+  run();
+  BOOST_TEST(status(third) == run_status::sleeping);
+}
+
+BOOST_FIXTURE_TEST_CASE(runs_under_way_queue_before_new_ones, slots_world) {
+  open(functions({{.limit = 1}}));
+  const auto first = go("a");
+  run();  // sleeps, its slot is free
+  const auto second = go("a");
+  const auto third = go("a");
+  settle();
+  BOOST_TEST(status(second) == run_status::running);
+  set_clock(now() + 2h);
+  environment().fire_timers();
+  settle();
+  BOOST_TEST(status(first) == run_status::queued);
+  BOOST_TEST(runtime().get(first)->place_in_queue.value() == 0U);
+  BOOST_TEST(runtime().get(third)->place_in_queue.value() == 1U);
+  execute_step();  // the second goes to sleep
+  BOOST_TEST(status(first) == run_status::running);
+  BOOST_TEST(status(third) == run_status::queued);
+}
+
+BOOST_FIXTURE_TEST_CASE(slots_and_places_survive_a_crash_and_limits_are_the_present_ones, slots_world) {
+  open(functions({{.limit = 1, .counts_resting = true}}));
+  const auto first = go("a");
+  const auto second = go("a");
+  const auto third = go("a");
+  run();
+  crash();
+  open(functions({{.limit = 2, .counts_resting = true}}));
+  run();
+  BOOST_TEST(status(first) == run_status::sleeping);
+  BOOST_TEST(status(second) == run_status::sleeping);
+  BOOST_TEST(status(third) == run_status::queued);
+  advance(3h);
+  BOOST_TEST(count(run_status::completed) == 3U);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_failed_commit_leaves_slots_as_they_were, slots_world) {
+  open(functions({{.limit = 1}}));
+  std::vector<run_id> runs;
+  for (int i = 0; i < 4; ++i) runs.push_back(go("a"));
+  int commits = 0;
+  before_commit = [&](std::uint64_t) {
+    if (++commits % 2 == 1) throw error{errc::storage_failed, "now and then"};
+  };
+  advance(5h);
+  before_commit = {};
+  advance(5h);
+  for (const auto& run : runs) BOOST_TEST(status(run) == run_status::completed);
+}
+
+BOOST_FIXTURE_TEST_CASE(wrong_limits_are_refused_by_the_constructor, slots_world) {
+  try {
+    open(functions({{.limit = 0}, {.key = "event.data."}, {}}));
+    BOOST_FAIL("opened");
+  } catch (const error& e) {
+    const std::string text = e.what();
+    BOOST_TEST(text.find("concurrency has 3 entries; the limit is 2") != std::string::npos);
+    BOOST_TEST(text.find("concurrency[0].limit is 0") != std::string::npos);
+    BOOST_TEST(text.find("concurrency[1].key: at byte") != std::string::npos);
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(handlers)
+
+BOOST_FIXTURE_TEST_CASE(on_cancel_and_on_failure_are_durable_functions_of_their_own, world) {
+  std::vector<std::string> told;
+  const auto make = [&]() -> std::vector<function> {
+    return {{.id = "it's",
+             .triggers = {{.event = "go"}},
+             .retries = {.retries = 0},
+             .body =
+                 [](context step, nlohmann::json data) -> task<> {
+               co_await step.run("s", [&] {
+                 if (data.value("fail", false)) throw std::runtime_error{"broken"};
+               });
+               co_await step.sleep_for("nap", 1h);
+             },
+             .on_cancel = [&](context step, event e) -> task<> {
+               co_await step.run("note", [&] { told.push_back("cancelled " + e.data.json()["reason"].get<std::string>()); });
+             },
+             .on_failure = [&](context step, event e) -> task<> {
+               co_await step.run("note", [&] { told.push_back("failed " + e.data.json()["error"]["message"].get<std::string>()); });
+             }}};
+  };
+  open(make());
+  const auto cancelled = start({.name = "go", .data = {{"fail", false}}});
+  start({.name = "go", .data = {{"fail", true}}});
+  run();
+  runtime().cancel(cancelled, {.reason = "asked"});
+  crash();
+  open(make());
+  run();
+  std::ranges::sort(told);
+  BOOST_REQUIRE(told.size() == 2U);
+  BOOST_TEST(told[0] == "cancelled asked");
+  BOOST_TEST(told[1].find("broken") != std::string::npos);
+  BOOST_TEST(runtime().list({.function = "it's-cancelled"}).runs.size() == 1U);
+  BOOST_TEST(runtime().list({.function = "it's-failed"}).runs.size() == 1U);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
