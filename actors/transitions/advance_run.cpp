@@ -101,7 +101,12 @@ void go_on(turn& now, const storage::run_record& before, storage::run_record aft
 
 void apply(turn& now, const advance_run& command) {
   const auto* live = now.state.live.find(command.run, command.activation);
-  if (live == nullptr || live->is_parking) return;
+  if (live == nullptr) return;
+  if (live->is_parking) {
+    // Told to leave while its last report was on the way: it is gone, and there will be no `parked`.
+    if (command.next == next_kind::left) apply(now, parked_run{.run = command.run, .activation = command.activation});
+    return;
+  }
   const auto run = settle_sweeps(now, live->record);
   if (run == nullptr) return;
 

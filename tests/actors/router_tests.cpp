@@ -196,6 +196,20 @@ BOOST_FIXTURE_TEST_CASE(a_wake_up_waits_until_a_parking_run_is_gone, bench) {
   BOOST_TEST(spawns[1].order.activation != run.order.activation);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_run_told_to_leave_while_it_goes_to_rest_does_not_hold_up_the_stop, bench) {
+  const auto run = started_run();
+  bool has_stopped = false;
+  take(stop_runs{.reply = [&](auto) { has_stopped = true; }});
+  auto rest = report(run, next_kind::operations);  // on its way when the order to leave was given
+  rest.operations = {{.kind = step_kind::sleep, .step = "nap", .delay = 1h}};
+  take(std::move(rest));
+  take(report(run, next_kind::left));  // after which the actor answers no order to park
+  core->flush();
+  work_off();
+  BOOST_TEST(has_stopped);
+  BOOST_TEST((status(run.order.run) == run_status::sleeping));
+}
+
 BOOST_FIXTURE_TEST_CASE(a_failed_commit_is_tried_command_by_command_and_leaves_nothing_behind, bench) {
   const auto run = started_run();
   int refused = 0;
