@@ -14,7 +14,7 @@ if [ -f runtime/install_packages.sh ]; then . runtime/install_packages.sh; fi
 if [ $# -gt 0 ]; then
   names=$*
 else
-  names="two_step_runs cancel_latency event_matching sleeping_runs"
+  names="two_step_runs cancel_latency bulk_cancel event_matching sleeping_runs"
 fi
 for name in $names; do
   [ -f "benchmarks/$name.cpp" ] || { echo "no benchmark benchmarks/$name.cpp" >&2; exit 2; }
