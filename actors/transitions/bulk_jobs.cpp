@@ -122,7 +122,10 @@ bool replay_pinned(turn& now, open_sweep& sweep) {
 }
 
 open_sweep sweep_of(turn& now, const position& place, bulk_record job) {
-  open_sweep sweep{.place = place, .record = {.kind = storage::sweep_kind::bulk, .bulk = id_cast<bulk_id>(place)}};
+  open_sweep sweep;
+  sweep.place = place;
+  sweep.record.kind = storage::sweep_kind::bulk;
+  sweep.record.bulk = id_cast<bulk_id>(place);
   if (job.plan.is_nil()) {
     sweep.filter = std::make_shared<const compiled_filter>(compiled_filter::of(job.filter));
   } else {

@@ -48,8 +48,12 @@ void cancel_descendants(turn& now, const run_id& root, position as_of) {
     }
     return;
   }
-  const auto place = now.next_id<position>();
-  begin_sweep(now, {.place = place, .record = {.kind = storage::sweep_kind::tree, .root = root, .as_of = as_of.is_nil() ? place : as_of}});
+  open_sweep sweep;
+  sweep.place = now.next_id<position>();
+  sweep.record.kind = storage::sweep_kind::tree;
+  sweep.record.root = root;
+  sweep.record.as_of = as_of.is_nil() ? sweep.place : as_of;
+  begin_sweep(now, std::move(sweep));
 }
 
 run_ptr hit_by_tree(turn& now, run_ptr run, const open_sweep& sweep) {

@@ -140,9 +140,10 @@ void match_event(turn& now, const storage::event_record& record) {
     for (const auto& run : runs) hit_by_event(now, settle_sweeps(now, find_live(now, run)), record);
     return;
   }
-  open_sweep sweep{.place = id_cast<position>(record.id),
-                   .record = {.event = record.id},
-                   .event = std::make_shared<const storage::event_record>(record)};
+  open_sweep sweep;
+  sweep.place = id_cast<position>(record.id);
+  sweep.record.event = record.id;
+  sweep.event = std::make_shared<const storage::event_record>(record);
   begin_sweep(now, std::move(sweep));
 }
 

@@ -60,7 +60,10 @@ void apply(turn& now, const resume_function& command) {
   if (const auto* before = state.pause_of(command.function)) {
     answer = {.was_paused = true, .skipped = before->skipped, .paused_in = before->changed_in, .resumed_in = now.next_id<position>()};
     set_function_state(now, command.function, {.changed_at = now.now, .changed_in = answer.resumed_in});
-    open_sweep sweep{.place = answer.resumed_in, .record = {.kind = storage::sweep_kind::resume, .function = command.function}};
+    open_sweep sweep;
+    sweep.place = answer.resumed_in;
+    sweep.record.kind = storage::sweep_kind::resume;
+    sweep.record.function = command.function;
     begin_sweep(now, sweep);
     if (work_off_resume(now, sweep)) {
       end_sweep(now, sweep.place);
