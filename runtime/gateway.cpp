@@ -103,6 +103,24 @@ protocol::bulk_found find(runtime_state& runtime, const bulk_id& id) {
   return {.exists = true, .progress = progress_of(id, *job, runtime.now())};
 }
 
+protocol::runs_listed list(runtime_state& runtime, const protocol::list_runs& request) {
+  check_page(request.page);
+  run_query query{runtime.store(), check_filter(request.filter, runtime.limits(), runtime.now(), false), runtime.now()};
+  protocol::runs_listed listed;
+  auto& page = listed.page;
+  page.next = query.read(request.page.before, [&](const storage::run_record& run, const std::string& function) {
+    page.runs.push_back(actors::info_of(run, function));
+    return page.runs.size() < request.page.limit;
+  });
+  return listed;
+}
+
+protocol::bulk_jobs_listed list_jobs(runtime_state& runtime, std::size_t limit) {
+  protocol::bulk_jobs_listed listed;
+  for (const auto& [id, job] : runtime.store().begin_read()->newest_bulks(limit)) listed.jobs.push_back(progress_of(id, job, runtime.now()));
+  return listed;
+}
+
 template <class Find>
 void answer(gateway_actor* self, Find&& found) {
   auto promise = self->make_response_promise();
@@ -188,6 +206,13 @@ caf::behavior gateway_behavior(gateway_actor* self, runtime_state* runtime) {
       },
       [=](const protocol::get_run& request) { answer(self, [&] { return find(*runtime, request.run); }); },
       [=](const protocol::get_bulk& request) { answer(self, [&] { return find(*runtime, request.bulk); }); },
+      [=](const protocol::list_runs& request) { answer(self, [&] { return list(*runtime, request); }); },
+      [=](const protocol::list_bulk_jobs& request) { answer(self, [&] { return list_jobs(*runtime, request.limit); }); },
+      [=](const protocol::list_functions&) { answer(self, [&] { return protocol::functions_listed{runtime->functions()}; }); },
+      [=](const protocol::get_timeline& request) { answer(self, [&] { return protocol::timeline_told{timeline_of(*runtime, request.run)}; }); },
+      [=](const protocol::explain_event& request) {
+        answer(self, [&] { return protocol::event_explained{explain(*runtime, request.event, request.run)}; });
+      },
       [=](const protocol::preview_runs& request) {
         auto promise = self->make_response_promise();
         try {

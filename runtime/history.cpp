@@ -7,6 +7,7 @@
 
 #include "actors/router_state.hpp"
 #include "actors/transitions/transitions.hpp"
+#include "runtime/query.hpp"
 #include "runtime/runtime_state.hpp"
 
 namespace caesura {
@@ -282,23 +283,21 @@ class inquiry {
 
 }  // namespace
 
-std::vector<timeline_entry> runtime::timeline(const run_id& id) const {
-  state_->check_caller("runtime.timeline");
-  const auto snapshot = state_->store().begin_read();
+std::vector<timeline_entry> detail::timeline_of(const runtime_state& runtime, const run_id& id) {
+  const auto snapshot = runtime.store().begin_read();
   const auto run = snapshot->find_run(id);
   if (!run) return {};
-  chronicle told{*run, state_->function_of(*snapshot, *run)};
+  chronicle told{*run, runtime.function_of(*snapshot, *run)};
   told.birth(snapshot->find_event(run->event));
   std::uint32_t sequence = 0;
   for (const auto& row : snapshot->steps_of(id)) told.step(row, sequence++ < run->kept_steps);
-  told.present(state_->now());
+  told.present(runtime.now());
   told.end();
   return told.take();
 }
 
-explanation runtime::explain(const event_id& event, const run_id& id) const {
-  state_->check_caller("runtime.explain");
-  const auto snapshot = state_->store().begin_read();
+explanation detail::explain(const runtime_state& runtime, const event_id& event, const run_id& id) {
+  const auto snapshot = runtime.store().begin_read();
   const auto run = snapshot->find_run(id);
   if (!run) throw error{errc::unknown_run, "no run " + to_string(id) + " is stored"};
   const auto incoming = snapshot->find_event(event);
@@ -307,6 +306,16 @@ explanation runtime::explain(const event_id& event, const run_id& id) const {
   const auto definition = snapshot->find_definition(run->definition);
   if (!trigger || !definition) throw error{errc::unknown_event, "the event of run " + to_string(id) + " is not stored any more"};
   return inquiry{*run, *definition, *trigger, *incoming}.explain(snapshot->steps_of(id));
+}
+
+std::vector<timeline_entry> runtime::timeline(const run_id& id) const {
+  state_->check_caller("runtime.timeline");
+  return detail::timeline_of(*state_, id);
+}
+
+explanation runtime::explain(const event_id& event, const run_id& id) const {
+  state_->check_caller("runtime.explain");
+  return detail::explain(*state_, event, id);
 }
 
 std::string to_string(const std::vector<timeline_entry>& timeline) {

@@ -30,6 +30,13 @@ void check_text(const std::string& text, const char* what) {
   if (!storage::is_utf8(text)) throw error{errc::invalid_argument, std::string{what} + " is not UTF-8"};
 }
 
+void check_page(const page_request& page) {
+  constexpr std::size_t page_limit = 5'000;
+  if (page.limit == 0 || page.limit > page_limit) {
+    throw error{errc::invalid_argument, "list: limit is " + std::to_string(page.limit) + "; it must be 1 to 5000"};
+  }
+}
+
 void check_replay(const bulk_replay_request& request) {
   check_text(request.by, "bulk_replay_request.by");
   constexpr double highest = 1e6;

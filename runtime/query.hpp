@@ -13,8 +13,13 @@
 
 namespace caesura::detail {
 
+class runtime_state;
+
 // Refuses a text for people beyond 4 KiB or that is not UTF-8: error{invalid_argument} naming `what`.
 void check_text(const std::string& text, const char* what);
+
+// Throws error{invalid_argument} naming the limit of 5,000 runs a page.
+void check_page(const page_request& page);
 
 void check_replay(const bulk_replay_request& request);
 
@@ -61,6 +66,10 @@ class plan_reader {
   std::optional<run_id> before_;
   found found_;
 };
+
+// As runtime.timeline and runtime.explain.
+[[nodiscard]] std::vector<timeline_entry> timeline_of(const runtime_state& runtime, const run_id& id);
+[[nodiscard]] explanation explain(const runtime_state& runtime, const event_id& event, const run_id& id);
 
 [[nodiscard]] bulk_progress progress_of(const bulk_id& id, const storage::bulk_record& job, time_point now);
 

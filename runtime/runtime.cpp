@@ -91,10 +91,7 @@ std::vector<step_info> runtime::steps(const run_id& run) const {
 
 run_page runtime::list(const run_filter& filter, const page_request& request) const {
   state_->check_caller("runtime.list");
-  constexpr std::size_t page_limit = 5'000;
-  if (request.limit == 0 || request.limit > page_limit) {
-    throw error{errc::invalid_argument, "list: limit is " + std::to_string(request.limit) + "; it must be 1 to 5000"};
-  }
+  detail::check_page(request);
   const auto now = state_->now();
   detail::run_query query{state_->store(), detail::check_filter(filter, state_->limits(), now, false), now};
   run_page page;

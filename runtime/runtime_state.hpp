@@ -56,6 +56,7 @@ class runtime_state {
   [[nodiscard]] std::uint64_t next_token() noexcept { return ++tokens_; }
 
   [[nodiscard]] storage::store& store() noexcept { return store_; }
+  [[nodiscard]] const storage::store& store() const noexcept { return store_; }
   [[nodiscard]] const actors::limits& limits() const noexcept { return limits_; }
   [[nodiscard]] caf::actor_system& system() noexcept { return *system_; }
   [[nodiscard]] const router_handle& gateway() const noexcept { return gateway_; }

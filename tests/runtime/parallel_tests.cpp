@@ -323,6 +323,28 @@ BOOST_FIXTURE_TEST_CASE(a_cancel_of_the_parent_goes_down_the_whole_tree, family_
   }
 }
 
+BOOST_FIXTURE_TEST_CASE(runs_invoke_runs_a_hundred_deep_and_no_deeper, family_world) {
+  open({{.id = "link", .triggers = {{.event = "grow"}, {.event = "inngest/function.invoked"}}, .body = [this](context step, nlohmann::json data) -> task<int> {
+           const int depth = data.value("depth", 0);
+           if (depth == 0) co_return 0;
+           const nlohmann::json below = {{"depth", depth - 1}};
+           try {
+             co_return 1 + co_await step.invoke<int>("below", "link", below);
+           } catch (const child_failed& e) {
+             if (caught.empty()) caught = e.cause().message;
+             throw;
+           }
+         }}});
+  const auto at_the_limit = start({.name = "grow", .data = {{"depth", 100}}});
+  run();
+  BOOST_TEST(runtime().result<int>(at_the_limit) == 100);
+  BOOST_TEST(caught.empty());
+  const auto past_it = start({.name = "grow", .data = {{"depth", 101}}});
+  run();
+  BOOST_TEST(status(past_it) == run_status::failed);
+  BOOST_TEST(caught.find("100 deep; that is the limit") != std::string::npos, caught);
+}
+
 BOOST_FIXTURE_TEST_CASE(an_abandoned_child_goes_on, family_world) {
   policy = child_policy::abandon;
   open_all();

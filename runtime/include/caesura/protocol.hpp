@@ -13,7 +13,9 @@
 #include <caesura/bulk.hpp>
 #include <caesura/event.hpp>
 #include <caesura/filter.hpp>
+#include <caesura/history.hpp>
 #include <caesura/run.hpp>
+#include <caesura/runtime.hpp>
 
 namespace caesura::protocol {
 
@@ -37,7 +39,7 @@ struct cancel_answer {
   cancel_outcome outcome{cancel_outcome::unknown_run};
 };
 
-// As runtime.get.
+// As runtime.get, without the place in the queue.
 struct get_run {
   run_id run{};
 };
@@ -52,6 +54,15 @@ struct watch_run {
 };
 struct run_ended {
   run_info info{};
+};
+
+// As runtime.list, without places in the queue. Reads for at most 20 ms, so that a page may be short or empty although there is a `next`.
+struct list_runs {
+  run_filter filter{};
+  page_request page{};
+};
+struct runs_listed {
+  run_page page{};
 };
 
 // As runtime.preview; reads in pages between other requests.
@@ -78,13 +89,19 @@ struct bulk_started {
   bulk_id bulk{};
 };
 
-// As runtime.progress and runtime.stop.
+// As runtime.progress, runtime.bulk_jobs and runtime.stop.
 struct get_bulk {
   bulk_id bulk{};
 };
 struct bulk_found {
   bool exists{false};
   bulk_progress progress{};
+};
+struct list_bulk_jobs {
+  std::size_t limit{100};
+};
+struct bulk_jobs_listed {
+  std::vector<bulk_progress> jobs{};
 };
 struct stop_bulk {
   bulk_id bulk{};
@@ -117,6 +134,29 @@ struct function_resumed {
   resume_answer answer{};
 };
 
+// As runtime.functions.
+struct list_functions {};
+struct functions_listed {
+  std::vector<function_info> functions{};
+};
+
+// As runtime.timeline.
+struct get_timeline {
+  run_id run{};
+};
+struct timeline_told {
+  std::vector<timeline_entry> entries{};
+};
+
+// As runtime.explain.
+struct explain_event {
+  event_id event{};
+  run_id run{};
+};
+struct event_explained {
+  explanation found{};
+};
+
 }  // namespace caesura::protocol
 
 namespace caesura {
@@ -125,14 +165,19 @@ using router_handle = caf::typed_actor<caf::replies_to<protocol::send_event>::wi
                                        caf::replies_to<protocol::cancel_run>::with<protocol::cancel_answer>,
                                        caf::replies_to<protocol::get_run>::with<protocol::run_found>,
                                        caf::replies_to<protocol::watch_run>::with<protocol::run_ended>,
+                                       caf::replies_to<protocol::list_runs>::with<protocol::runs_listed>,
                                        caf::replies_to<protocol::preview_runs>::with<protocol::runs_previewed>,
                                        caf::replies_to<protocol::cancel_runs>::with<protocol::bulk_started>,
                                        caf::replies_to<protocol::replay_runs>::with<protocol::bulk_started>,
                                        caf::replies_to<protocol::get_bulk>::with<protocol::bulk_found>,
+                                       caf::replies_to<protocol::list_bulk_jobs>::with<protocol::bulk_jobs_listed>,
                                        caf::replies_to<protocol::stop_bulk>::with<protocol::bulk_stopped>,
                                        caf::replies_to<protocol::replay_run>::with<protocol::run_replayed>,
                                        caf::replies_to<protocol::pause_function>::with<protocol::function_paused>,
-                                       caf::replies_to<protocol::resume_function>::with<protocol::function_resumed>>;
+                                       caf::replies_to<protocol::resume_function>::with<protocol::function_resumed>,
+                                       caf::replies_to<protocol::list_functions>::with<protocol::functions_listed>,
+                                       caf::replies_to<protocol::get_timeline>::with<protocol::timeline_told>,
+                                       caf::replies_to<protocol::explain_event>::with<protocol::event_explained>>;
 
 }  // namespace caesura
 
@@ -160,3 +205,13 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::pause_function)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::function_paused)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::resume_function)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::function_resumed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::list_runs)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::runs_listed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::list_bulk_jobs)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::bulk_jobs_listed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::list_functions)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::functions_listed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::get_timeline)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::timeline_told)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::explain_event)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::event_explained)
