@@ -185,6 +185,7 @@ void router::apply_one(const command& command) {
     if (!is_refusal(e.code())) throw;
     add_refusal(command, e);
   }
+  if (ports_.watch.applied) ports_.watch.applied(command.body, *tx_, *state_);
 }
 
 void router::add_refusal(const command& command, const error& why) {
@@ -255,6 +256,7 @@ void router::take_back() {
   tx_.reset();
   out_.clear();
   state_->undo.roll_back();
+  if (ports_.watch.taken_back) ports_.watch.taken_back();
 }
 
 // A batch that failed is tried command by command, so that one that cannot be recorded is refused alone.
@@ -321,6 +323,7 @@ void router::retry_postponed() {
 // Everything the batch produced leaves, in its order; but first the gates close, so that no step of a cancelled run starts once the
 // cancel is answered.
 void router::release() {
+  if (ports_.watch.committed) ports_.watch.committed();
   const auto batch = std::exchange(batch_, {});
   state_->undo.clear();
   auto out = std::exchange(out_, {});

@@ -32,6 +32,7 @@ class router {
     std::function<void(std::shared_ptr<step_job>)> start{};
     std::function<void(std::optional<time_point>)> set_alarm{};  // to call take(fire_timers) then
     observations observer{};
+    order_watch watch{};
   };
 
   router(storage::store& store, std::unique_ptr<router_state> state, const clock& clock, std::uint64_t seed, ports ports);

@@ -56,6 +56,7 @@ router::ports ports_of(router_actor* self, const std::shared_ptr<router_parts>& 
       .start = [steps = parts->steps](std::shared_ptr<step_job> job) { steps->submit(std::move(job)); },
       .set_alarm = parts->set_alarm,
       .observer = parts->observer,
+      .watch = parts->watch,
   };
 }
 

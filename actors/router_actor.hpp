@@ -24,6 +24,7 @@ struct router_parts {
   std::function<void(std::optional<time_point>)> set_alarm{};  // called on the router's thread
   std::function<void()> took_command{};                        // once for each command taken from outside
   observations observer{};
+  order_watch watch{};
   std::uint64_t seed{0};
   bool is_detached{true};  // false: runs on the scheduler, for tests that decide every order
 };

@@ -33,12 +33,17 @@ void run_user_code(step_job& job, step_outcome& outcome, std::size_t result_limi
 
 }  // namespace
 
-void execute(step_job& job, const clock& clock, std::size_t result_limit_bytes) noexcept {
-  if (!job.claim() || !job.gate->try_pass()) return;
-  step_outcome outcome{.step = job.attempt.step, .started_at = clock.now()};
+bool begin_step(step_job& job) noexcept { return job.claim() && job.gate->try_pass(); }
+
+void perform_step(step_job& job, time_point started_at, const clock& clock, std::size_t result_limit_bytes) noexcept {
+  step_outcome outcome{.step = job.attempt.step, .started_at = started_at};
   run_user_code(job, outcome, result_limit_bytes);
   outcome.ended_at = clock.now();
   job.done(std::move(outcome));
+}
+
+void execute(step_job& job, const clock& clock, std::size_t result_limit_bytes) noexcept {
+  if (begin_step(job)) perform_step(job, clock.now(), clock, result_limit_bytes);
 }
 
 }  // namespace caesura::actors

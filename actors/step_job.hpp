@@ -44,6 +44,9 @@ struct step_job {
 
 // Executes the job's step on this thread, unless its gate is closed. Never throws: whatever the step throws is its outcome.
 void execute(step_job& job, const clock& clock, std::size_t result_limit_bytes) noexcept;
+// Its two halves, for tests that let something happen in between. False: it may not start, and never will.
+[[nodiscard]] bool begin_step(step_job& job) noexcept;
+void perform_step(step_job& job, time_point started_at, const clock& clock, std::size_t result_limit_bytes) noexcept;
 
 // Where jobs are executed.
 class step_executor {

@@ -8,6 +8,7 @@
 
 #include "actors/clock.hpp"
 #include "actors/limits.hpp"
+#include "actors/observation.hpp"
 #include "actors/step_job.hpp"
 
 namespace caesura::detail {
@@ -23,9 +24,11 @@ struct environment {
   std::function<void(std::uint64_t)> after_commit{};
   std::function<void()> before_write{};
   std::function<void(actors::limits&)> adjust_limits{};
+  actors::order_watch watch{};
 
   // Set by the runtime.
   std::function<void()> run_messages{};     // handles messages until there are none
+  std::function<bool()> run_one_message{};  // false: there was none
   std::function<void()> fire_timers{};      // what the alarm would do
   std::optional<time_point> alarm{};        // when the router wants fire_timers
 };

@@ -105,6 +105,7 @@ void runtime_state::start_router(std::vector<function> functions) {
                                                   .look = [this] { return tell_slow_steps(); }});
   } else {
     environment_->run_messages = [this] { run_messages(); };
+    environment_->run_one_message = [this] { return dynamic_cast<caf::scheduler::test_coordinator&>(system_->scheduler()).try_run_once(); };
     environment_->fire_timers = [this] { post(actors::fire_timers{}); };
   }
   router_ = actors::spawn_router(
@@ -123,6 +124,7 @@ void runtime_state::start_router(std::vector<function> functions) {
                  .took_command = [this] { waiting_.fetch_sub(1, std::memory_order_relaxed); },
                  .observer = {.run_ended = [this](const run_info& run) { observers_.tell_ended(run); },
                               .diagnosed = [this](const actors::diagnostic& d) { observers_.tell_diagnostic(d.text, d.run); }},
+                 .watch = environment_ != nullptr ? environment_->watch : actors::order_watch{},
                  .seed = seed + 1,
                  .is_detached = environment_ == nullptr});
   gateway_ = spawn_gateway(*system_, *this);
@@ -142,6 +144,7 @@ runtime_state::~runtime_state() {
   router_ = nullptr;
   if (environment_ != nullptr) {
     environment_->run_messages = {};
+    environment_->run_one_message = {};
     environment_->fire_timers = {};
   }
 }

@@ -40,7 +40,7 @@ class beginning {
     for (const auto* request : sends_) {
       if (is_decided(*run)) break;
       const auto row = send(*request);
-      run = find_live(now_, before_->id);
+      run = settle_sweeps(now_, find_live(now_, before_->id));  // the event may have begun one that means this run
       if (run == nullptr) return nullptr;
       auto after = *run;
       append_row(now_, after, row);
