@@ -350,4 +350,19 @@ BOOST_FIXTURE_TEST_CASE(an_event_that_hits_more_runs_than_one_transaction_should
   BOOST_TEST(status(later) == run_status::sleeping);
 }
 
+// Found by the simulation: the run's record was marked as asked by the sweep that its own event had begun.
+BOOST_FIXTURE_TEST_CASE(a_run_cancels_itself_by_an_event_that_is_worked_off_in_slices, world) {
+  environment().adjust_limits = [](actors::limits& limits) { limits.sweep_threshold = 0; };
+  int after = 0;
+  open({{.id = "f", .triggers = {{.event = "go"}}, .cancel_on = {{.event = "stop"}}, .body = [&](context step) -> task<> {
+           const event stop{.name = "stop"};
+           co_await step.send_event("stop", stop);
+           co_await step.run("after", [&] { ++after; });
+         }}});
+  const auto run_of = start({.name = "go"});
+  run();
+  BOOST_TEST(status(run_of) == run_status::cancelled);
+  BOOST_TEST(after == 0);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
