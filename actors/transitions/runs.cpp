@@ -128,6 +128,8 @@ void mark_running(turn& now, storage::run_record& run) {
   run.due.reset();
   run.held_because.clear();
   run.is_paused = false;
+  // A new activation goes past an `any` that is decided: what fails from now on is no loser of it.
+  if (run.any_from && run.step_count > *run.any_from) run.any_from.reset();
   if (run.started_at) return;
   run.started_at = now.now;
   const auto& limit = now.state.definition_of(run).record.finish_timeout;

@@ -49,6 +49,27 @@ BOOST_FIXTURE_TEST_CASE(all_gives_every_result_once_all_are_there, parallel_worl
   BOOST_TEST(a == 2);
 }
 
+// Found by the simulation: the first step after an `any` that an event had decided while the run rested was taken for a loser, and the run
+// executed for ever.
+BOOST_FIXTURE_TEST_CASE(a_step_after_an_any_that_was_decided_at_rest_is_tried_again, parallel_world) {
+  open_one(
+      [&](context step) -> task<> {
+        auto paid = step.wait_for_event("paid").timeout(2h);
+        auto late = step.sleep_for("late", 1h);
+        co_await caesura::any(std::move(paid), std::move(late));
+        co_await step.run("after", [&] {
+          if (++after == 1) throw std::runtime_error{"once"};
+        });
+      },
+      {.retries = 1, .delays = {1s}, .jitter = {}});
+  const auto one = go();
+  run();
+  runtime().send({.name = "paid"});
+  advance(1min);
+  BOOST_TEST(status(one) == run_status::completed);
+  BOOST_TEST(after == 2);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_failure_in_all_is_thrown_once_the_others_are_done, parallel_world) {
   open_one(
       [&](context step) -> task<> {

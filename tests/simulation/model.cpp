@@ -125,10 +125,11 @@ void model::take(const actors::advance_run& command) {
     append(run, row);
     std::erase_if(run.pending, [&](const model_pending& p) { return p.step == row.id; });
   }
-  const bool is_decided = run.any_from && run.rows.size() > *run.any_from;
+  // What fails of an `any` that is decided is of no interest.
+  const auto due = progress_of(run.what, run.rows).pending;
   for (const auto& failure : command.failures) {
     check_execution(run, failure);
-    if (is_decided) continue;
+    if (std::ranges::none_of(due, [&](const auto& p) { return p.first == failure.step; })) continue;
     std::erase_if(run.pending, [&](const model_pending& p) { return p.step == failure.step; });
     run.pending.push_back({.step = failure.step, .due = now_ + failure.retry_in, .failed_attempts = failure.failed_attempts});
     run.interruptions = 0;

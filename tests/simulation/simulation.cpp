@@ -657,12 +657,14 @@ history history_of(std::uint64_t seed) {
 std::optional<finding> play(std::uint64_t seed, const history& actions, statistics* counted) { return player{seed, counted}.play(actions); }
 
 history shorten(std::uint64_t seed, history actions) {
+  constexpr int patience = 300;  // plays
+  int plays = 0;
   for (std::size_t size = std::max<std::size_t>(actions.size() / 2, 1); size > 0; size /= 2) {
     for (std::size_t from = 0; from < actions.size();) {
       auto shorter = actions;
       const auto first = shorter.begin() + static_cast<std::ptrdiff_t>(from);
       shorter.erase(first, first + static_cast<std::ptrdiff_t>(std::min(size, shorter.size() - from)));
-      if (play(seed, shorter)) {
+      if (++plays <= patience && play(seed, shorter)) {
         actions = std::move(shorter);
       } else {
         from += size;
