@@ -89,6 +89,7 @@ struct advance_run {
   next_kind next{next_kind::executing};
   std::vector<operation_request> operations{};
   bool is_any{false};  // operations: the first to be finished is enough
+  std::uint32_t rows_seen{0};  // operations: rows that the body had been given when it stopped, with `rows`
   std::vector<std::shared_ptr<step_job>> jobs{};  // of the operations that are steps; started by the router after the commit
   std::uint32_t in_flight{0};                     // steps that may still be executing
   document output{};

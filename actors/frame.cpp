@@ -92,8 +92,8 @@ void frame::settle_if_done() {
 }
 
 bool frame::add(step_info row) {
+  if (!row_of_.emplace(row.id, rows_.size()).second) return false;
   detail::operation* const op = find_pending(row.id);
-  row_of_.emplace(row.id, rows_.size());
   rows_.push_back(std::move(row));
   if (op == nullptr || op->is_finished) return false;
   take_row(*op, rows_.size() - 1);

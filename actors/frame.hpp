@@ -32,12 +32,14 @@ class frame final : public detail::driver {
 
   // Starts the body and runs it to its first suspension or its end.
   void start();
-  // Adds a record; true when it finishes an operation that the body waits for.
+  // Adds a record, unless it is known; true when it finishes an operation that the body waits for.
   bool add(step_info row);
   // True when all pending operations are finished, so that resume() may be called.
   [[nodiscard]] bool is_ready() const noexcept {
     return state_ == frame_state::suspended && (is_any() ? unfinished_ < pending_.size() : unfinished_ == 0);
   }
+  // Rows that the body has been given.
+  [[nodiscard]] std::uint32_t row_count() const noexcept { return static_cast<std::uint32_t>(rows_.size()); }
   // True when the first of pending() to be finished is enough.
   [[nodiscard]] bool is_any() const noexcept { return until_ == detail::until::any; }
   // Continues the body up to its next suspension or end.

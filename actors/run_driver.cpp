@@ -91,6 +91,7 @@ void run_driver::begin_pending(advance_run message) {
   }
   message.next = next_kind::operations;
   message.is_any = frame_->is_any();
+  message.rows_seen = frame_->row_count();
   for (auto* op : frame_->pending()) {
     message.operations.push_back(request_of(*op));
     if (op->kind == step_kind::run && is_due(*op)) message.jobs.push_back(job_for(*op));

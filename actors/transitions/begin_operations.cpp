@@ -12,15 +12,17 @@ constexpr duration longest_wait = days{366};
 // What one suspension makes of a run: its pending operations and those that are finished at once.
 class beginning {
  public:
-  beginning(turn& now, const run_ptr& run, bool is_any) : now_{now}, before_{run}, after_{*run} {
+  beginning(turn& now, const run_ptr& run, const advance_run& command) : now_{now}, before_{run}, after_{*run} {
     after_.pending.clear();
-    after_.any_from = is_any ? std::optional{after_.step_count} : std::nullopt;
+    after_.any_from = command.is_any ? std::optional{std::min(command.rows_seen, after_.step_count)} : std::nullopt;
+    if (after_.step_count > command.rows_seen) read_late_rows(command.rows_seen);
   }
 
   [[nodiscard]] bool is_decided(const storage::run_record& run) const { return run.any_from && run.step_count > *run.any_from; }
 
   void begin(const operation_request& request) {
     if (is_decided(after_)) return;  // another branch is first
+    if (std::ranges::find(late_, request.step) != late_.end()) return;
     switch (request.kind) {
       case step_kind::run: keep_retry(request); return;
       case step_kind::sleep: begin_sleep(request); return;
@@ -57,6 +59,12 @@ class beginning {
   [[nodiscard]] std::vector<step_info> take_rows() { return std::move(rows_); }
 
  private:
+  // A wait that an earlier activation began was finished while the body was on its way to it again: its row is on the way to the actor.
+  void read_late_rows(std::uint32_t seen) {
+    const auto rows = now_.tx.steps_of(before_->id);
+    for (std::size_t i = seen; i < rows.size(); ++i) late_.push_back(rows[i].id);
+  }
+
   // The same operation, begun by an earlier activation: it keeps its due time and its place in the order.
   const storage::pending_record* earlier(const operation_request& request) const {
     const auto found = std::ranges::find_if(before_->pending, [&](const storage::pending_record& p) {
@@ -240,6 +248,7 @@ class beginning {
   turn& now_;
   run_ptr before_;
   storage::run_record after_;
+  std::vector<std::string> late_;  // steps that are recorded, and the body did not know it
   std::vector<const operation_request*> invokes_;
   std::vector<const operation_request*> sends_;
   std::vector<step_info> rows_;
@@ -266,7 +275,7 @@ void hold_here(turn& now, const run_ptr& run) {
 }  // namespace
 
 void begin_operations(turn& now, run_ptr run, const advance_run& command) {
-  beginning begun{now, run, command.is_any};
+  beginning begun{now, run, command};
   for (const auto& request : command.operations) begun.begin(request);
   run = begun.store();
   if (run == nullptr) return;

@@ -197,7 +197,10 @@ void model::check_execution(model_run& run, const actors::failed_attempt& failur
 
 // The body has stopped at operations.
 void model::begin(model_run& run, const actors::advance_run& command) {
-  const auto where = progress_of(run.what, run.rows);
+  // What the body knew when it stopped; rows that were recorded meanwhile are on their way to it.
+  const auto seen = std::min<std::size_t>(command.rows_seen, run.rows.size());
+  const std::vector<step_info> known(run.rows.begin(), run.rows.begin() + static_cast<std::ptrdiff_t>(seen));
+  const auto where = progress_of(run.what, known);
   require(where.is == progress::state::suspended, text(run.id) + " asks for more although its script is through");
   require(where.is_any == command.is_any && where.pending.size() == command.operations.size(), text(run.id) + " stands at another place than its rows say");
   for (std::size_t i = 0; i < where.pending.size(); ++i) {
@@ -205,16 +208,17 @@ void model::begin(model_run& run, const actors::advance_run& command) {
             text(run.id) + " asks for " + command.operations[i].step + ", and its rows say " + where.pending[i].first);
   }
   const auto before = std::exchange(run.pending, {});
-  run.any_from = where.is_any ? std::optional{run.rows.size()} : std::nullopt;
-  const auto is_decided = [&] { return run.any_from && run.rows.size() > *run.any_from; };
+  run.any_from = where.is_any ? std::optional{seen} : std::nullopt;
+  const auto is_decided = [&] { return where.is_any && run.rows.size() > seen; };
   std::vector<const std::pair<std::string, operation>*> invokes;
   std::vector<const std::pair<std::string, operation>*> sends;
   for (const auto& entry : where.pending) {
     if (is_decided()) break;
     const auto& [step, op] = entry;
-    const auto known = std::ranges::find(before, step, &model_pending::step);
-    if (known != before.end()) {
-      run.pending.push_back(*known);
+    if (std::ranges::find(run.rows, step, &step_info::id) != run.rows.end()) continue;
+    const auto begun = std::ranges::find(before, step, &model_pending::step);
+    if (begun != before.end()) {
+      run.pending.push_back(*begun);
       continue;
     }
     switch (op.kind) {
@@ -519,6 +523,7 @@ std::vector<run_id> model::withdraw_losers(model_run& run) {
     if (p.kind == step_kind::invoke) children.push_back(p.child);
   }
   run.pending.clear();
+  run.any_from.reset();
   return children;
 }
 
