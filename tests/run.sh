@@ -2,7 +2,7 @@
 # Installs what is missing, builds, and runs every test: under ASan and UBSan, then those of actors and runtime under TSan.
 #   --fast        without the TSan build
 #   --filter X    only the Boost.Test cases or suites that X names, such as cancellation or cancellation/the_first_reason_stays
-#   --seed N      for the tests that draw numbers
+#   --seed N      for the tests that draw numbers: with --filter simulation this one seed, and its history in short if it fails
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source runtime/install_packages.sh
@@ -65,6 +65,9 @@ export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktra
 build dev
 dev=.build/dev
 for suite in storage actors runtime threads crash; do run_suite "$suite" $dev/tests/${suite}_tests; done
+# In memory: the simulation loses what is not committed, not what is not synced.
+[ ! -w /dev/shm ] || in_memory=/dev/shm
+TMPDIR=${in_memory:-${TMPDIR:-/tmp}} run_suite simulation $dev/tests/simulation_tests
 if [ -z "$filter" ]; then
   run_check "layers hold" tests/layers.sh
   run_check "listings are parts of the examples" tests/listings.sh
