@@ -32,6 +32,7 @@ BOOST_AUTO_TEST_CASE(every_seed_keeps_every_promise) {
       BOOST_ERROR(report(seed, actions, *found));
     }
   }
+  BOOST_TEST(findings == 0);
   BOOST_TEST_MESSAGE(count << " seeds: " << counted.commands << " commands, " << counted.runs << " runs, " << counted.cancelled << " cancelled, "
                            << counted.steps << " steps, " << counted.crashes << " crashes, " << counted.failed_commits << " failed commits and writes");
 }
