@@ -904,8 +904,16 @@ void model::check_step_may_start(const run_id& id, const std::string& step) cons
   require(!run->is_ended, name + " after the run has ended " + std::string{to_string(run->status)});
   require(!run->cancelled_by, name + " after its cancel was recorded");
   for (const auto& row : run->rows) require(row.id != step, name + " although its result is recorded");
-  const auto where = progress_of(run->what, run->rows);
-  const auto is_due = std::ranges::any_of(where.pending, [&](const auto& p) { return p.first == step && p.second.kind == step_kind::run; });
+  const auto stands_in = [&](const progress& at) {
+    return std::ranges::any_of(at.pending, [&](const auto& p) { return p.first == step && p.second.kind == step_kind::run; });
+  };
+  bool is_due = stands_in(progress_of(run->what, run->rows));
+  // A loser of an `any` may start until its actor has heard of the winner.
+  for (auto known = run->rows; !is_due && !known.empty();) {
+    known.pop_back();
+    const auto earlier = progress_of(run->what, known);
+    is_due = earlier.is_any && stands_in(earlier);
+  }
   require(is_due, name + " before the record ahead of it is durable");
   if (const auto* retry = run->find_pending(step)) require(!retry->due || *retry->due <= now_, name + " before its retry is due");
   const auto pause = paused_.find(function_of(*run).id);
