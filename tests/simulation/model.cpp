@@ -644,20 +644,22 @@ void model::act(model_run& run, const model_sweep& sweep) {
     case sweep_kind::bulk:
       if (!run.cancelled_by && is_meant(run, sweep)) cancel(run, {.source = sweep.source, .by = sweep.by, .bulk = id_cast<bulk_id>(sweep.place)});
       return;
-    case sweep_kind::tree: {
-      if (run.cancelled_by || id_cast<position>(run.id) > sweep.as_of) return;
-      const model_run* at = &run;
-      while (true) {
-        if (at->parent.is_nil() || at->policy == child_policy::abandon) return;
-        if (at->parent == sweep.root) break;
-        at = find(at->parent);
-        if (at->is_ended && at->status != run_status::cancelled) return;
-      }
-      cancel(run, {.source = cancel_source::parent, .parent = run.parent});
+    case sweep_kind::tree:
+      if (descends(run, sweep)) cancel(run, {.source = cancel_source::parent, .parent = run.parent});
       return;
-    }
     case sweep_kind::resume: return;
   }
+}
+
+// The run is to be cancelled with the root of its tree: each link follows its parent, and nobody in between ended by itself.
+bool model::descends(const model_run& run, const model_sweep& sweep) const {
+  if (run.cancelled_by || id_cast<position>(run.id) > sweep.as_of) return false;
+  for (const model_run* at = &run; !at->parent.is_nil() && at->policy != child_policy::abandon;) {
+    if (at->parent == sweep.root) return true;
+    at = find(at->parent);
+    if (at->is_ended && at->status != run_status::cancelled) return false;
+  }
+  return false;
 }
 
 bool model::is_meant(const model_run& run, const model_sweep& sweep) const {
@@ -750,6 +752,11 @@ void model::close_sweeps() {
       // Whoever it hit has been settled; that it missed nobody shows in the comparison.
       for (const auto& id : ids) {
         auto& run = run_at(id);
+        // A run in between has ended with a job of its own for what is below it.
+        const auto is_left_to = [&](const model_sweep& other) {
+          return other.kind == sweep_kind::tree && open.contains(other.place) && descends(run, other);
+        };
+        if (sweep.kind == sweep_kind::tree && std::ranges::any_of(sweeps_, is_left_to)) continue;
         if (!run.is_ended && run.asked < sweep.place && id_cast<position>(id) < sweep.place) act(run, sweep);
       }
     }
