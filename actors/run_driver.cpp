@@ -270,6 +270,7 @@ void run_driver::take(resume_run&& message) {
     for (const auto& step : message.retries) {
       if (auto* op = frame_->find_pending(step)) start(*op);
     }
+    if (in_flight() == 0) ports_.to_router(report(next_kind::executing));  // the others are still to come: it may rest again
   }
 }
 

@@ -38,6 +38,12 @@ void take_failures(turn& now, storage::run_record& run, const advance_run& comma
 // The first of what the body waits for is recorded already.
 bool is_decided(const storage::run_record& run) { return run.any_from && run.step_count > *run.any_from; }
 
+// Nothing executes, and no retry whose time has come is on its way to the actor.
+bool may_rest(const storage::run_record& run, const advance_run& command) {
+  return command.in_flight == 0 && !run.pending.empty() &&
+         std::ranges::none_of(run.pending, [](const storage::pending_record& p) { return p.kind == step_kind::run && !p.due; });
+}
+
 // The run keeps its place without an actor: held until something changes, or queued for the next start of the process.
 void rest_without_actor(turn& now, const storage::run_record& before, storage::run_record after) {
   drop_actor(now, before.id);
@@ -66,7 +72,7 @@ void go_on(turn& now, const storage::run_record& before, storage::run_record aft
       if (command.wants_rows) {
         replace_run(now, before, std::move(after));
         now.out.emplace_back(resume_run{.run = before.id, .activation = command.activation, .rows = command.rows});
-      } else if (command.in_flight == 0 && !after.pending.empty()) {
+      } else if (may_rest(after, command)) {
         rest_run(now, before, std::move(after));
       } else {
         replace_run(now, before, std::move(after));

@@ -67,8 +67,9 @@ void apply(turn& now, const fire_timers&) {
     if (due > now.now) return;
     const auto run = settle_sweeps(now, find_live(now, id));
     if (run != nullptr && wake_time(*run) && *wake_time(*run) <= now.now) fire(now, run);
-    // The record decides; an entry that it does not stand behind goes.
-    if (!timers.empty() && *timers.begin() == std::pair{due, id}) {
+    // The record decides: an entry that it does not stand behind goes. One that it does is due again: a deadline came with it.
+    if (timers.empty() || *timers.begin() != std::pair{due, id}) continue;
+    if (const auto after = find_live(now, id); after == nullptr || wake_time(*after) != due) {
       timers.erase(timers.begin());
       now.state.undo.add([&timers, entry = std::pair{due, id}] { timers.insert(entry); });
     }

@@ -70,6 +70,25 @@ BOOST_FIXTURE_TEST_CASE(a_step_after_an_any_that_was_decided_at_rest_is_tried_ag
   BOOST_TEST(after == 2);
 }
 
+// Found by the simulation: the run kept its place while it waited for the rest, and with all places taken so its child never began.
+BOOST_FIXTURE_TEST_CASE(a_run_that_waits_for_the_rest_of_an_all_gives_its_place_away, parallel_world) {
+  options().live_runs = 1;
+  open({{.id = "parent",
+         .triggers = {{.event = "go"}},
+         .body = [](context step) -> task<int> {
+           auto child = step.invoke<int>("child", "child", nlohmann::json::object());
+           auto nap = step.sleep_for("nap", 400ms);
+           const auto [result, slept] = co_await caesura::all(std::move(child), std::move(nap));
+           static_cast<void>(slept);
+           co_return result;
+         }},
+        {.id = "child", .triggers = {{.event = "never"}}, .body = [](context step) -> task<int> { co_return co_await step.run("s", [] { return 7; }); }}});
+  const auto parent = go();
+  advance(2s);
+  BOOST_REQUIRE(status(parent) == run_status::completed);
+  BOOST_TEST(runtime().result<int>(parent) == 7);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_failure_in_all_is_thrown_once_the_others_are_done, parallel_world) {
   open_one(
       [&](context step) -> task<> {
