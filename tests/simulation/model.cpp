@@ -64,6 +64,7 @@ void model::apply(const actors::command_body& command, const storage::snapshot& 
   store_ = &store;
   now_ = now;
   touched_.clear();
+  if (std::exchange(has_restarted_, false)) recover();
   read_new_events();
   std::visit([this](const auto& c) { take(c); }, command);
   settle_changed();
@@ -544,7 +545,7 @@ void model::cancel(model_run& run, cancellation cause) {
 void model::cancel_alone(model_run& run, cancellation cause) {
   run.cancelled_by = std::move(cause);
   bool is_executing = run.status == run_status::running;
-  if (touched_.contains(run.id) && store_ != nullptr) {
+  if (touched_.contains(run.id)) {
     const auto stored = store_->find_run(run.id);
     is_executing = stored && !caesura::is_ended(stored->status);
     if (is_executing) require(stored->status == run_status::running, text(run.id) + " rests although it was cancelled");
@@ -554,15 +555,13 @@ void model::cancel_alone(model_run& run, cancellation cause) {
 
 void model::cancel_descendants(model_run& root) {
   std::optional<model_sweep> sliced;
-  if (store_ != nullptr) {
-    store_->each_sweep([&](const position& place, const storage::sweep_record& record) {
-      if (record.kind != sweep_kind::tree || record.root != root.id) return true;
-      if (std::ranges::find(sweeps_, place, &model_sweep::place) == sweeps_.end()) {
-        sliced = model_sweep{.kind = sweep_kind::tree, .place = place, .root = root.id, .as_of = record.as_of};
-      }
-      return true;
-    });
-  }
+  store_->each_sweep([&](const position& place, const storage::sweep_record& record) {
+    if (record.kind != sweep_kind::tree || record.root != root.id) return true;
+    if (std::ranges::find(sweeps_, place, &model_sweep::place) == sweeps_.end()) {
+      sliced = model_sweep{.kind = sweep_kind::tree, .place = place, .root = root.id, .as_of = record.as_of};
+    }
+    return true;
+  });
   if (sliced) {
     sweeps_.push_back(*sliced);
     return;
@@ -882,10 +881,8 @@ void model::compare_limits() const {
   }
 }
 
-void model::restart(time_point now) {
-  store_ = nullptr;
-  now_ = now;
-  touched_.clear();
+// What recovery did with the runs that were live; looked at with the first command, because the store says which trees it slices.
+void model::recover() {
   std::vector<run_id> unsettled;
   for (const auto& [id, run] : runs_) {
     if (!run.is_ended && (run.status == run_status::running || run.status == run_status::held)) unsettled.push_back(id);

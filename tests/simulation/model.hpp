@@ -120,7 +120,7 @@ class model {
   // One command of the router and the store after it, not yet committed. Throws violation.
   void apply(const actors::command_body& command, const storage::snapshot& store, time_point now);
   // The process ended and another one has recovered the store.
-  void restart(time_point now);
+  void restart() { has_restarted_ = true; }
   // Whether a step that passes its gate now may do so, given what is durable. Throws violation.
   void check_step_may_start(const run_id& run, const std::string& step) const;
   // Everything has come to rest and nothing is left to do: the store must say so, too. Throws violation.
@@ -191,6 +191,8 @@ class model {
   [[nodiscard]] std::optional<time_point> wake_time(const model_run& run) const;
   [[nodiscard]] bool is_held(const model_run& run) const;
 
+  void recover();
+
   // Jobs over many runs
   void settle(const run_id& id);
   void act(model_run& run, const model_sweep& sweep);
@@ -223,6 +225,7 @@ class model {
   std::map<std::string, cancel_outcome> answers_;
   std::set<attempt> recorded_;  // executions of this process whose outcome has been recorded
   event_id last_event_{};
+  bool has_restarted_{false};
 
   // During one command.
   const storage::snapshot* store_{nullptr};

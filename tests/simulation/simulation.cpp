@@ -168,7 +168,7 @@ class player {
   void open() {
     options_.directory = directory();
     is_opening_ = true;
-    committed_.restart(clock_.now());
+    committed_.restart();
     tentative_ = committed_;
     runtime_ = std::make_unique<caesura::runtime>(options_, functions(), environment_);
     store_ = &runtime_->internals().store();

@@ -22,7 +22,7 @@ BOOST_AUTO_TEST_SUITE(simulation)
 BOOST_AUTO_TEST_CASE(every_seed_keeps_every_promise) {
   const auto one = number_from("CAESURA_TEST_SEED", 0);
   const auto first = one != 0 ? one : number_from("CAESURA_SIMULATION_FIRST", 1);
-  const auto count = one != 0 ? 1 : number_from("CAESURA_SIMULATION_SEEDS", 200);
+  const auto count = one != 0 ? 1 : number_from("CAESURA_SIMULATION_SEEDS", 500);
   statistics counted;
   int findings = 0;
   for (auto seed = first; seed < first + count && findings < 3; ++seed) {
