@@ -190,7 +190,6 @@ class player {
     ++generation_;
     committed_ = *std::exchange(image_, std::nullopt);
     executions_.clear();
-    commands_.clear();
     if (counted_ != nullptr) ++counted_->crashes;
     is_dead_ = false;
     open();
@@ -634,7 +633,6 @@ class player {
   int ids_ = 0;
   bulk_id bulk_;
   std::vector<event> sent_with_id_;
-  std::vector<std::string> commands_;
   std::optional<std::string> fault_;
   std::string line_;
   std::vector<std::string> log_;
