@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "actors/planted_faults.hpp"
 #include "actors/transitions/transitions.hpp"
 
 namespace caesura::actors {
@@ -185,6 +186,13 @@ void router::apply_one(const command& command) {
     if (!is_refusal(e.code())) throw;
     add_refusal(command, e);
   }
+  if (is_planted(fault::step_before_commit)) {
+    for (auto& value : out_) {
+      auto* steps = std::get_if<start_steps>(&value);
+      if (steps == nullptr) continue;
+      for (auto& job : std::exchange(steps->jobs, {})) ports_.start(std::move(job));
+    }
+  }
   if (ports_.watch.applied) ports_.watch.applied(command.body, *tx_, *state_);
 }
 
@@ -254,7 +262,7 @@ bool router::is_committed_after_all() {
 
 void router::take_back() {
   tx_.reset();
-  out_.clear();
+  if (!is_planted(fault::outputs_outside_transaction)) out_.clear();
   state_->undo.roll_back();
   if (ports_.watch.taken_back) ports_.watch.taken_back();
 }
@@ -330,6 +338,7 @@ void router::release() {
   for (const auto& value : out) {
     if (const auto* order = std::get_if<order_run>(&value)) {
       const auto gate = gates_.find(order->run);
+      if (is_planted(fault::gate_left_open)) continue;
       if (gate != gates_.end() && gate->second.first == order->activation) gate->second.second->close();
     }
   }

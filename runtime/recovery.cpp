@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "actors/planted_faults.hpp"
 #include "actors/transitions/transitions.hpp"
 
 namespace caesura::detail {
@@ -32,6 +33,7 @@ void load_definitions(router_state& state, storage::write_transaction& tx) {
 }
 
 void load_event_memory(router_state& state, const storage::snapshot& tx, time_point now) {
+  if (is_planted(actors::fault::duplicate_taken)) return;
   const time_point horizon = now - state.limits.event_memory;
   event_id from;
   auto ms = static_cast<std::uint64_t>(std::max<std::int64_t>(horizon.time_since_epoch().count(), 0));

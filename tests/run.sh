@@ -70,6 +70,7 @@ counts=$(mktemp)
 (
   [ ! -w /dev/shm ] || export TMPDIR=/dev/shm
   run_suite simulation $dev/tests/simulation_tests
+  run_suite "planted faults" $dev/tests/planted_tests
   echo "$passed $failed" >"$counts"
 ) >"$told" 2>&1 &
 simulation=$!

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "actors/planted_faults.hpp"
 #include "actors/transitions/transitions.hpp"
 
 namespace caesura::actors {
@@ -117,12 +118,12 @@ void apply(turn& now, const advance_run& command) {
   if (run == nullptr) return;
 
   auto after = *run;
-  take_rows(now, after, command);
+  if (!(is_planted(fault::results_dropped) && after.cancelled_by)) take_rows(now, after, command);
   if (!is_decided(after)) take_failures(now, after, command);
   const auto losers = withdraw_losers(after);
   if (command.in_flight == 0) {
     // The cancel rule: results are recorded, and nothing comes after them, not even completion.
-    if (after.cancelled_by) {
+    if (after.cancelled_by && !(is_planted(fault::completion_beats_cancel) && command.next == next_kind::completed)) {
       end_run(now, *run, std::move(after), run_status::cancelled);
       return;
     }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "actors/planted_faults.hpp"
 #include "actors/transitions/transitions.hpp"
 
 namespace caesura::actors {
@@ -75,6 +76,7 @@ class beginning {
   }
 
   void keep_retry(const operation_request& request) {
+    if (is_planted(fault::retries_forgotten)) return;
     if (const auto* before = earlier(request)) after_.pending.push_back(*before);
   }
 

@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "actors/planted_faults.hpp"
 #include "actors/transitions/transitions.hpp"
 
 namespace caesura::actors {
@@ -28,7 +29,7 @@ std::vector<run_id> descendants(turn& now, const run_id& root, std::size_t limit
         const auto run = find_live(now, child);
         if (run == nullptr || !follows_its_parent(*run)) continue;
         found.push_back(child);
-        if (run->has_children) next.push_back(child);
+        if (run->has_children && !is_planted(fault::grandchildren_spared)) next.push_back(child);
         if (found.size() > limit) return found;
       }
     }

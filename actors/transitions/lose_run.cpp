@@ -1,12 +1,13 @@
 #include <utility>
 
+#include "actors/planted_faults.hpp"
 #include "actors/transitions/transitions.hpp"
 
 namespace caesura::actors {
 
 void interrupt_run(turn& now, const run_ptr& run) {
   auto after = *run;
-  if (after.cancelled_by) {
+  if (after.cancelled_by && !is_planted(fault::cancel_forgotten_by_restart)) {
     end_run(now, *run, std::move(after), run_status::cancelled);
     return;
   }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "actors/planted_faults.hpp"
 #include "actors/transitions/transitions.hpp"
 #include "storage/document_writer.hpp"
 
@@ -110,7 +111,8 @@ void consume(storage::run_record& run, const storage::event_record& record) {
 
 run_ptr hit_by_event(turn& now, run_ptr run, const storage::event_record& record) try {
   // The order rule: only runs created before the event. A run's id is drawn after the id of the event that creates it.
-  if (run == nullptr || is_ended(run->status) || id_cast<position>(record.id) < id_cast<position>(run->id)) return run;
+  if (run == nullptr || is_ended(run->status)) return run;
+  if (id_cast<position>(record.id) < id_cast<position>(run->id) && !is_planted(fault::order_off_by_one)) return run;
   if (run->cancelled_by) return run;
   const scope_of incoming{record};
   trigger_scope trigger{now, *run};

@@ -1,6 +1,7 @@
 #include <string>
 #include <utility>
 
+#include "actors/planted_faults.hpp"
 #include "actors/transitions/transitions.hpp"
 #include "storage/document_writer.hpp"
 
@@ -76,7 +77,7 @@ void route(turn& now, const storage::outbox_record& record) {
   route_event(now,
               {.name = std::string{name_of(record.kind)},
                // At most one such event a run; a finished one next to it has an id of its own.
-               .client_id = record.kind == system_event::finished ? "" : to_string(run->id),
+               .client_id = record.kind == system_event::finished || is_planted(fault::event_twice) ? "" : to_string(run->id),
                .data = payload(*run, function, *trigger),
                .time = now.now,
                .depth = static_cast<std::uint8_t>(run->depth + 1)},
@@ -95,6 +96,7 @@ void apply(turn& now, const route_outbox&) {
       if (e.code() != errc::store_corrupt) throw;
       now.say(e.what(), record.run);
     }
+    if (is_planted(fault::event_twice) && now.entropy % 4 == 0) continue;
     now.tx.delete_outbox(place);
     --state.outbox_size;
     state.undo.add([&state] { ++state.outbox_size; });

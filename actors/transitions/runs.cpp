@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "actors/planted_faults.hpp"
 #include "actors/transitions/transitions.hpp"
 
 namespace caesura::actors {
@@ -40,7 +41,7 @@ bool is_wait(const storage::pending_record& pending) { return pending.kind == st
 // The undo entry owns its texts and finds rules again by them: definitions and wait rules are never forgotten within a batch.
 void insert_listener(router_state& state, const listener& entry, bool undoable) {
   state.listeners.insert(entry);
-  if (!undoable || entry.key.how == storage::listener_key::mode::never) return;
+  if (!undoable || entry.key.how == storage::listener_key::mode::never || is_planted(fault::undo_forgotten)) return;
   state.undo.add([&state, name = std::string{entry.event}, rule = *entry.rule, key = entry.key, run = entry.run, slot = entry.slot] {
     state.listeners.erase({.event = name, .rule = &rule, .key = key, .run = run, .slot = slot});
   });
@@ -79,7 +80,7 @@ void update_waits(router_state& state, const storage::run_record& before, const 
 
 void set_timer(router_state& state, const run_id& run, std::optional<time_point> before, std::optional<time_point> after) {
   if (before == after) return;
-  if (before) {
+  if (before && !is_planted(fault::timer_left)) {
     state.timers.erase({*before, run});
     state.undo.add([&state, entry = std::pair{*before, run}] { state.timers.insert(entry); });
   }
@@ -112,7 +113,7 @@ bool hold_if_blocked(turn& now, const storage::run_record& before, storage::run_
   if (now.state.functions->find(function) == nullptr) {
     after.held_because = "function \"" + function + "\" is not registered in this process";
     now.say("run " + text_of(after.id) + " is held: " + after.held_because, after.id);
-  } else if (!is_held_by_pause(now.state, after)) {
+  } else if (!is_held_by_pause(now.state, after) || is_planted(fault::pause_ignored)) {
     return false;
   } else {
     mark_paused(now.state, after);
@@ -182,7 +183,7 @@ void update_slots(router_state& state, const storage::run_record& before, const 
   for (std::size_t i = 0; i < groups.size(); ++i) {
     const bool held = holds_slot(def, before, i);
     const bool holds = holds_slot(def, after, i);
-    if (held && !holds) state.queue.release(groups[i], state.undo);
+    if (held && !holds && !(is_planted(fault::slot_leaked) && after.cancelled_by)) state.queue.release(groups[i], state.undo);
     if (!held && holds) state.queue.acquire(groups[i], state.undo);
   }
 }
@@ -216,7 +217,7 @@ void tell_parent(turn& now, const storage::run_record& child) {
   const auto parent = settle_sweeps(now, find_live(now, child.parent));
   if (parent == nullptr) return;
   const auto invoke = std::ranges::find_if(parent->pending, [&](const auto& p) { return p.kind == step_kind::invoke && p.child == child.id; });
-  if (invoke == parent->pending.end()) return;
+  if (invoke == parent->pending.end() || is_planted(fault::parent_not_told)) return;
   const auto row = outcome_of_child(*invoke, child, now.now);
   auto after = *parent;
   after.pending.erase(after.pending.begin() + (invoke - parent->pending.begin()));
@@ -258,7 +259,7 @@ void drop_actor(turn& now, const run_id& run) { now.state.live.drop(run, now.sta
 
 std::vector<run_id> withdraw_losers(storage::run_record& run) {
   std::vector<run_id> children;
-  if (!run.any_from || run.step_count <= *run.any_from) return children;
+  if (!run.any_from || run.step_count <= *run.any_from || is_planted(fault::losers_left)) return children;
   for (const auto& p : run.pending) {
     if (p.kind == step_kind::invoke) children.push_back(p.child);
   }
@@ -282,11 +283,11 @@ run_ptr replace_run(turn& now, const storage::run_record& before, storage::run_r
   auto& state = now.state;
   if (after.status == run_status::queued && before.status != run_status::queued) after.queued_at = now.next_id<position>();
   // Whoever changes a run has let every open sweep act on it first.
-  if (!state.sweeps.empty()) after.swept_to = state.sweeps.back().place;
+  if (!state.sweeps.empty() && !is_planted(fault::sweep_asks_twice)) after.swept_to = state.sweeps.back().place;
   auto record = std::make_shared<const storage::run_record>(std::move(after));
   now.tx.put_run(*record, true);
   update_waits(state, before, *record);
-  if (is_ended(record->status)) erase_cancel_listeners(state, *record);
+  if (is_ended(record->status) && !is_planted(fault::listeners_left)) erase_cancel_listeners(state, *record);
   set_timer(state, record->id, wake_time(before), wake_time(*record));
   update_slots(state, before, *record);
   if (before.status == run_status::queued && record->status != run_status::queued) state.queue.remove(record->id, state.undo);
@@ -466,7 +467,7 @@ cancel_outcome record_cancel(turn& now, const storage::run_record& run, cancella
     end_run(now, run, std::move(after), run_status::cancelled);
     return cancel_outcome::cancelled;
   }
-  replace_run(now, run, std::move(after));
+  if (!is_planted(fault::cancel_not_recorded)) replace_run(now, run, std::move(after));
   if (const auto* live = now.state.live.find(run.id)) {
     now.out.emplace_back(order_run{.run = run.id, .activation = live->activation, .order = order_kind::cancel});
   }

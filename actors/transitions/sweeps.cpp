@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "actors/planted_faults.hpp"
 #include "actors/transitions/transitions.hpp"
 
 namespace caesura::actors {
@@ -44,7 +45,7 @@ run_ptr settle_sweeps(turn& now, run_ptr run) {
   // By place: acting on a run may begin further sweeps, of which all that concerns this run has been done.
   std::vector<position> places;
   for (const auto& sweep : now.state.sweeps) {
-    if (sweep.asks_runs() && sweep.place > asked && sweep.place > born) places.push_back(sweep.place);
+    if (sweep.asks_runs() && sweep.place > asked && (sweep.place > born || is_planted(fault::order_off_by_one))) places.push_back(sweep.place);
   }
   for (const auto& place : places) {
     if (run == nullptr) return run;
