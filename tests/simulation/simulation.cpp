@@ -5,6 +5,8 @@
 #include <memory>
 #include <utility>
 
+#include <caesura/verify.hpp>
+
 #include "actors/transitions/transitions.hpp"
 #include "runtime/runtime_state.hpp"
 #include "tests/support/temporary_directory.hpp"
@@ -188,6 +190,7 @@ class player {
     abandon();
     std::filesystem::remove_all(directory());
     ++generation_;
+    check_store();
     committed_ = *std::exchange(image_, std::nullopt);
     executions_.clear();
     if (counted_ != nullptr) ++counted_->crashes;
@@ -312,6 +315,13 @@ class player {
         require(found(state) == found(fresh), std::string{"the index finds other runs for "} + name + " than the store has");
       }
     }
+  }
+
+  // The file alone, without what the process made of it.
+  void check_store() {
+    if (fault_) return;
+    const auto report = verify(directory());
+    if (!report.is_sound()) throw violation{"the store is not sound: " + report.faults.front().text};
   }
 
   // ---- steps
@@ -596,6 +606,8 @@ class player {
     go_on_after_a_crash();
     settle();
     guarded([&] { committed_.check_at_the_end(*store_->begin_read()); });
+    runtime_.reset();
+    check_store();
     if (counted_ == nullptr) return;
     counted_->runs += committed_.runs().size();
     for (const auto& [id, run] : committed_.runs()) counted_->cancelled += run.status == run_status::cancelled ? 1 : 0;
