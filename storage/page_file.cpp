@@ -343,6 +343,12 @@ bool page_file::check(const on_entry& entry) {
   return faults_ == 0;
 }
 
+std::vector<std::string> page_file::table_names() const {
+  std::vector<std::string> names;
+  for (const auto& table : tables_) names.push_back(table.name);
+  return names;
+}
+
 const page_file::tree* page_file::tree_of(std::string_view table) const {
   const auto found = std::ranges::find(tables_, table, &named_tree::name);
   return found == tables_.end() ? nullptr : &found->value;

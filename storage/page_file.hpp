@@ -37,6 +37,9 @@ class page_file {
   // Reads the metas, then walks every tree; tells each fault, and each entry of a table whose page is sound. True when nothing was wrong.
   bool check(const on_entry& entry);
 
+  // As the file lists them, in key order.
+  [[nodiscard]] std::vector<std::string> table_names() const;
+
   // After check() was true. Calls `visit` for the entries from `from` on, in key order, until it returns false.
   using visitor = std::function<bool(std::string_view key, std::string_view value)>;
   void each_from(std::string_view table, std::string_view from, const visitor& visit) const;

@@ -29,6 +29,7 @@ class checker {
     const bool has_sound_pages = file_.check([this](std::string_view name, std::uint64_t page, std::string_view key, std::string_view value) {
       take(name, page, key, value);
     });
+    check_table_names();
     report_.commits = file_.transaction();
     report_.pages = file_.used_pages();
     report_.free_pages = file_.free_pages();
@@ -41,14 +42,22 @@ class checker {
     if (report_.faults.size() < most_faults_) report_.faults.push_back(std::move(fault));
   }
 
+  // An older format lacks the tables that came later.
+  void check_table_names() {
+    const auto names = file_.table_names();
+    for (const auto& name : names) {
+      const bool is_known = std::ranges::any_of(report_.records, [&](const auto& entry) { return entry.first == name; });
+      if (!is_known) add({.table = name, .text = "no store has a table \"" + name.substr(0, 80) + "\""});
+    }
+    constexpr std::size_t tables_of_format_1 = 10;
+    if (names.size() < tables_of_format_1) add({.text = "the file lists " + std::to_string(names.size()) + " tables: there must be " + std::to_string(table_count)});
+  }
+
   // ---- each record for itself
 
   void take(std::string_view name, std::uint64_t page, std::string_view key, std::string_view value) {
     const auto found = std::ranges::find(report_.records, name, [](const auto& entry) -> std::string_view { return entry.first; });
-    if (found == report_.records.end()) {
-      add({.page = page, .table = std::string{name}, .text = "page " + std::to_string(page) + ": no store has a table \"" + std::string{name.substr(0, 80)} + "\""});
-      return;
-    }
+    if (found == report_.records.end()) return;
     ++found->second;
     const auto where = static_cast<table>(found - report_.records.begin());
     if (!is_readable(where, key, value)) {
