@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include <caesura/verify.hpp>
+
 #include "tests/support/temporary_directory.hpp"
 
 namespace {
@@ -85,6 +87,11 @@ void check(const history& seen, std::size_t restarts_at) {
   }
 }
 
+void check_store(const std::string& directory, const std::string& when, std::uint64_t commit) {
+  const auto report = caesura::verify(directory + "/store");
+  for (const auto& fault : report.faults) BOOST_ERROR("killed " << when << " commit " << commit << ": " << fault.text);
+}
+
 std::uint64_t commits_of_the_whole_scenario() {
   const caesura::testing::temporary_directory directory;
   BOOST_REQUIRE(run_child(directory.path(), 0, "play") == 0);
@@ -103,7 +110,9 @@ void kill_at_every_commit(const std::string& when) {
     if (!WIFSIGNALED(status)) continue;  // batches differ between runs: this one had fewer commits
     ++killed;
     const auto restarts_at = history{directory.path()}.lines.size();
+    check_store(directory.path(), when, at);
     BOOST_REQUIRE_MESSAGE(run_child(directory.path(), 0, "recover") == 0, "no recovery from a kill " << when << " commit " << at);
+    check_store(directory.path(), when, at);
     BOOST_TEST_CONTEXT("killed " << when << " commit " << at) { check(history{directory.path()}, restarts_at); }
   }
   BOOST_TEST_MESSAGE("killed " << when << " " << killed << " of " << commits << " commits");
