@@ -74,9 +74,16 @@ struct scenario : world {
     open(functions());
   }
 
+  // Over the directory in options(), which holds a file already.
+  void open_in_place() {
+    ++processes;
+    open_at(options().directory, functions());
+  }
+
   // ---- the story
 
-  void play() {
+  // `last`: how long the runs sleep before it is over; what fails is tried again twice a second.
+  void play(duration last = std::chrono::minutes{30}) {
     for (int n = 0; n < 4; ++n) send({.name = "go", .data = {{"n", n}}, .id = "go-" + std::to_string(n)});
     send({.name = "invoke"});
     send({.name = "retry"});
@@ -93,7 +100,7 @@ struct scenario : world {
     send({.name = "answer"});
     if (!accepted.empty()) attempt([&] { (void)runtime().replay(accepted[0]); });
     run();
-    advance(std::chrono::minutes{30});
+    advance(last);
     note_recorded();
   }
 

@@ -20,13 +20,13 @@ struct healed {
 };
 
 // One story in which call number `first` and each `every`-th from there fails; returns how many did.
-std::uint64_t suffer(const shim::failure& how, bool crashes) {
+std::uint64_t suffer(const shim::failure& how, bool crashes, duration last = std::chrono::minutes{30}) {
   const healed afterwards;
   scenario story;
   story.open_again();
   shim::watch(story.directory() + "/caesura.mdb");
   shim::fail(how);
-  story.play();
+  story.play(last);
   const auto failed = shim::heal();
   if (crashes) {
     story.crash();
@@ -93,7 +93,7 @@ BOOST_AUTO_TEST_CASE(a_disk_that_fails_for_a_while) {
   for (const auto kind : {shim::call_kind::data, shim::call_kind::sync, shim::call_kind::meta}) {
     for (std::uint64_t first = 1; first < 40; first += 3) {
       BOOST_TEST_CONTEXT("kind " << static_cast<int>(kind) << " from call " << first << " on") {
-        BOOST_TEST(suffer({.kind = kind, .first = first, .every = 1, .code = EIO}, false) > 0U);
+        BOOST_TEST(suffer({.kind = kind, .first = first, .every = 1, .code = EIO}, false, std::chrono::seconds{5}) > 0U);
       }
     }
   }

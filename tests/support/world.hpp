@@ -73,8 +73,10 @@ class world {
   ~world() { close(); }
 
   // Opens the runtime over this world's directory.
-  void open(std::vector<function> functions) {
-    options_.directory = directory_.path() + "/store" + std::to_string(generation_);
+  void open(std::vector<function> functions) { open_at(directory_.path() + "/store" + std::to_string(generation_), std::move(functions)); }
+  // Over any directory.
+  void open_at(const std::string& directory, std::vector<function> functions) {
+    options_.directory = directory;
     runtime_ = std::make_unique<caesura::runtime>(options_, std::move(functions), environment_);
     environment_.run_messages();
   }
