@@ -15,16 +15,19 @@ listener_index::entry listener_index::entry_of(const listener& entry) noexcept {
   return {hash | entry.slot, entry.run};
 }
 
-listener_index::bucket& listener_index::bucket_for(name_index& names, const listener& entry) {
+listener_index::bucket* listener_index::find_bucket(name_index& names, const listener& entry) noexcept {
   const bool is_scan = entry.key.how == storage::listener_key::mode::scan;
   const auto found = std::ranges::find_if(names.buckets, [&](const bucket& b) {
     return b.is_scan == is_scan && (is_scan || b.path.async_path == entry.rule->conjunct()->async_path);
   });
-  if (found != names.buckets.end()) return *found;
-  auto& added = names.buckets.emplace_back();
-  added.is_scan = is_scan;
-  if (!is_scan) added.path.async_path = entry.rule->conjunct()->async_path;
-  return added;
+  return found == names.buckets.end() ? nullptr : &*found;
+}
+
+listener_index::bucket& listener_index::bucket_for(name_index& names, const listener& entry) {
+  if (auto* const found = find_bucket(names, entry)) return *found;
+  bucket added{.is_scan = entry.key.how == storage::listener_key::mode::scan};
+  if (!added.is_scan) added.path.async_path = entry.rule->conjunct()->async_path;
+  return names.buckets.emplace_back(std::move(added));
 }
 
 void listener_index::insert(const listener& entry) {
@@ -35,15 +38,15 @@ void listener_index::insert(const listener& entry) {
 
 void listener_index::erase(const listener& entry) noexcept {
   if (entry.key.how == storage::listener_key::mode::never) return;
-  const auto found = names_.find(std::string{entry.event});
+  const auto found = names_.find(entry.event);
   if (found == names_.end()) return;
-  size_ -= bucket_for(found->second, entry).entries.erase(entry_of(entry));
+  if (auto* const bucket = find_bucket(found->second, entry)) size_ -= bucket->entries.erase(entry_of(entry));
 }
 
 std::vector<run_id> listener_index::candidates(std::string_view event, const expression::event_scope& incoming, std::size_t limit,
                                                cursor& from) const {
   std::vector<run_id> found;
-  const auto names = names_.find(std::string{event});
+  const auto names = names_.find(event);
   if (names == names_.end()) {
     from.is_done = true;
     return found;
@@ -72,7 +75,7 @@ std::vector<run_id> listener_index::candidates(std::string_view event, const exp
 }
 
 bool listener_index::has_listener(std::string_view event) const {
-  const auto names = names_.find(std::string{event});
+  const auto names = names_.find(event);
   return names != names_.end() &&
          std::ranges::any_of(names->second.buckets, [](const bucket& b) { return !b.entries.empty(); });
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -63,10 +64,17 @@ class listener_index {
     std::vector<bucket> buckets{};
   };
 
-  bucket& bucket_for(name_index& names, const listener& entry);
+  // Looked up by name without making a string of it.
+  struct name_hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view name) const noexcept { return std::hash<std::string_view>{}(name); }
+  };
+
+  static bucket* find_bucket(name_index& names, const listener& entry) noexcept;
+  static bucket& bucket_for(name_index& names, const listener& entry);
   static entry entry_of(const listener& entry) noexcept;
 
-  std::unordered_map<std::string, name_index> names_;
+  std::unordered_map<std::string, name_index, name_hash, std::equal_to<>> names_;
   std::size_t size_ = 0;
 };
 

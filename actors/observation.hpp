@@ -19,6 +19,7 @@ struct router_state;
 // What a test watches: the router's commands one by one, in the order that decides every race. Null outside tests. Called on the router's
 // thread; must not throw.
 struct order_watch {
+  std::function<void()> applying{};  // a command is about to be taken; may throw: it is then as if a transition had
   // The command was taken in the open transaction; nothing of it is durable yet.
   std::function<void(const command_body&, const storage::snapshot&, const router_state&)> applied{};
   std::function<void()> committed{};   // all that was applied is durable; nothing has left yet

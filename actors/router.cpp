@@ -177,6 +177,7 @@ void router::open_batch() {
 
 void router::apply_one(const command& command) {
   turn now{.state = *state_, .tx = *tx_, .out = out_, .now = clock_.now(), .entropy = mix(entropy_)};
+  if (ports_.watch.applying) ports_.watch.applying();
   try {
     std::visit(overloaded{[](const watch_run&) {}, [](const unwatch_run&) {}, [](const find_places&) {},
                           [&](const auto& body) { apply(now, body); }},

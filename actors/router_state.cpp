@@ -26,8 +26,8 @@ void live_table::take(const run_id& run) {
 }
 
 const live_run& live_table::add(const run_id& run, live_run entry, undo_log& undo) {
-  put(run, std::move(entry));
   undo.add([this, run] { take(run); });
+  put(run, std::move(entry));
   return runs_.at(run);
 }
 
@@ -50,15 +50,15 @@ void live_table::set_record(const run_id& run, std::shared_ptr<const storage::ru
 void live_table::set_parking(const run_id& run, undo_log& undo) {
   auto& entry = runs_.at(run);
   if (entry.is_parking) return;
-  entry.is_parking = true;
   undo.add([this, run] {
     if (const auto found = runs_.find(run); found != runs_.end()) found->second.is_parking = false;
   });
+  entry.is_parking = true;
 }
 
 void run_queue::put(const run_id& run, const entry& e) {
-  (e.waits_in ? groups_[*e.waits_in].waiting : ready_).emplace(e.at, run);
   entries_.insert_or_assign(run, e);
+  (e.waits_in ? groups_[*e.waits_in].waiting : ready_).emplace(e.at, run);
 }
 
 void run_queue::take(const run_id& run) {
@@ -75,16 +75,16 @@ void run_queue::push(const run_id& run, place at, std::vector<std::uint64_t> gro
   for (const auto id : e.groups) {
     if (!has_slot(id)) e.waits_in = id;
   }
-  put(run, e);
   undo.add([this, run] { take(run); });
+  put(run, e);
 }
 
 bool run_queue::remove(const run_id& run, undo_log& undo) {
   const auto found = entries_.find(run);
   if (found == entries_.end()) return false;
   const entry before = found->second;
-  take(run);
   undo.add([this, run, before] { put(run, before); });
+  take(run);
   if (!before.waits_in) promote_others(before, undo);
   return true;
 }
@@ -105,12 +105,12 @@ void run_queue::move_to(const run_id& run, std::optional<std::uint64_t> waits_in
   const entry before = entries_.at(run);
   entry after = before;
   after.waits_in = waits_in;
-  take(run);
-  put(run, after);
   undo.add([this, run, before] {
     take(run);
     put(run, before);
   });
+  take(run);
+  put(run, after);
 }
 
 void run_queue::promote(std::uint64_t id, undo_log& undo) {
@@ -148,13 +148,15 @@ bool run_queue::may_start(const std::vector<std::uint64_t>& groups) const {
 }
 
 void run_queue::acquire(std::uint64_t id, undo_log& undo) {
-  ++groups_[id].used;
+  auto& used = groups_[id].used;
   undo.add([this, id] { --groups_[id].used; });
+  ++used;
 }
 
 void run_queue::release(std::uint64_t id, undo_log& undo) {
-  --groups_[id].used;
+  auto& used = groups_[id].used;
   undo.add([this, id] { ++groups_[id].used; });
+  --used;
   promote(id, undo);
 }
 
@@ -177,17 +179,18 @@ std::uint64_t memory_key(std::string_view name, std::string_view client_id) {
 void event_memory::remember(std::string_view name, std::string_view client_id, const event_id& id, undo_log* undo) {
   const auto key = memory_key(name, client_id);
   const auto before = find(name, client_id);
+  if (undo != nullptr) {
+    undo->add([this, key, id, before] {
+      if (!oldest_first_.empty() && oldest_first_.back().id == id) oldest_first_.pop_back();
+      if (before) {
+        ids_.insert_or_assign(key, *before);
+      } else {
+        ids_.erase(key);
+      }
+    });
+  }
   ids_.insert_or_assign(key, id);
   oldest_first_.push_back({key, id});
-  if (undo == nullptr) return;
-  undo->add([this, key, before] {
-    oldest_first_.pop_back();
-    if (before) {
-      ids_.insert_or_assign(key, *before);
-    } else {
-      ids_.erase(key);
-    }
-  });
 }
 
 std::optional<event_id> event_memory::find(std::string_view name, std::string_view client_id) const {

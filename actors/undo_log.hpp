@@ -7,7 +7,9 @@
 
 namespace caesura::actors {
 
-// How to take back what a batch did to the router's memory. Entries are applied newest first and must not throw.
+// How to take back what a batch did to the router's memory. First remember, then change: whatever throws in between, or half way through the
+// change, is taken back; so an entry must do no harm when its change did not happen. Entries are applied newest first. They may allocate; when that
+// fails, the process ends, and nothing durable is harmed.
 class undo_log {
  public:
   template <class F>

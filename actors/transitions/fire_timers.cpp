@@ -70,8 +70,8 @@ void apply(turn& now, const fire_timers&) {
     // The record decides: an entry that it does not stand behind goes. One that it does is due again: a deadline came with it.
     if (timers.empty() || *timers.begin() != std::pair{due, id}) continue;
     if (const auto after = find_live(now, id); after == nullptr || wake_time(*after) != due) {
-      timers.erase(timers.begin());
       now.state.undo.add([&timers, entry = std::pair{due, id}] { timers.insert(entry); });
+      timers.erase(timers.begin());
     }
   }
 }

@@ -98,8 +98,8 @@ void apply(turn& now, const route_outbox&) {
     }
     if (is_planted(fault::event_twice) && now.entropy % 4 == 0) continue;
     now.tx.delete_outbox(place);
-    --state.outbox_size;
     state.undo.add([&state] { ++state.outbox_size; });
+    --state.outbox_size;
   }
 }
 

@@ -40,19 +40,20 @@ bool is_wait(const storage::pending_record& pending) { return pending.kind == st
 
 // The undo entry owns its texts and finds rules again by them: definitions and wait rules are never forgotten within a batch.
 void insert_listener(router_state& state, const listener& entry, bool undoable) {
+  if (undoable && entry.key.how != storage::listener_key::mode::never && !is_planted(fault::undo_forgotten)) {
+    state.undo.add([&state, name = std::string{entry.event}, rule = *entry.rule, key = entry.key, run = entry.run, slot = entry.slot] {
+      state.listeners.erase({.event = name, .rule = &rule, .key = key, .run = run, .slot = slot});
+    });
+  }
   state.listeners.insert(entry);
-  if (!undoable || entry.key.how == storage::listener_key::mode::never || is_planted(fault::undo_forgotten)) return;
-  state.undo.add([&state, name = std::string{entry.event}, rule = *entry.rule, key = entry.key, run = entry.run, slot = entry.slot] {
-    state.listeners.erase({.event = name, .rule = &rule, .key = key, .run = run, .slot = slot});
-  });
 }
 
 void erase_listener(router_state& state, const listener& entry) {
-  state.listeners.erase(entry);
   if (entry.key.how == storage::listener_key::mode::never) return;
   state.undo.add([&state, name = std::string{entry.event}, rule = *entry.rule, key = entry.key, run = entry.run, slot = entry.slot] {
     state.listeners.insert({.event = name, .rule = &rule, .key = key, .run = run, .slot = slot});
   });
+  state.listeners.erase(entry);
 }
 
 void insert_cancel_listeners(router_state& state, const storage::run_record& run, bool undoable) {
@@ -81,12 +82,12 @@ void update_waits(router_state& state, const storage::run_record& before, const 
 void set_timer(router_state& state, const run_id& run, std::optional<time_point> before, std::optional<time_point> after) {
   if (before == after) return;
   if (before && !is_planted(fault::timer_left)) {
-    state.timers.erase({*before, run});
     state.undo.add([&state, entry = std::pair{*before, run}] { state.timers.insert(entry); });
+    state.timers.erase({*before, run});
   }
   if (after) {
-    state.timers.insert({*after, run});
     state.undo.add([&state, entry = std::pair{*after, run}] { state.timers.erase(entry); });
+    state.timers.insert({*after, run});
   }
 }
 
@@ -438,8 +439,8 @@ void end_run(turn& now, const storage::run_record& before, storage::run_record a
 
   const auto decide = [&](storage::system_event kind) {
     now.tx.put_outbox(now.next_id<position>(), {.kind = kind, .run = record->id});
-    ++state.outbox_size;
     state.undo.add([&state] { --state.outbox_size; });
+    ++state.outbox_size;
   };
   if (status == run_status::cancelled) decide(storage::system_event::cancelled);
   if (status == run_status::failed) decide(storage::system_event::failed);
