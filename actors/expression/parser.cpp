@@ -169,6 +169,13 @@ class parser {
     return postfix();
   }
 
+  // A root with nothing behind it: its methods and numbered elements would be those of no value.
+  static void refuse_bare_root(const node& n) {
+    if (n.kind != node_kind::path || !n.path.empty()) return;
+    const std::string root = n.root == root_kind::event ? "event" : n.root == root_kind::async ? "async" : "run";
+    fail(n.position, "\"" + root + "\" alone is no value: write " + root + (root == "run" ? ".status" : ".data.…"));
+  }
+
   node_ptr postfix() {
     auto value = primary();
     for (std::size_t chained = 0;;) {
@@ -179,6 +186,7 @@ class parser {
       if (accept(".")) {
         if (peek().kind != token_kind::name) fail(peek().position, "expected a name after \".\", found " + shown(peek()));
         const auto name = tokens_[at_++].text;
+        if (is("(")) refuse_bare_root(*value);
         value = is("(") ? method(std::move(value), name, position) : member(std::move(value), name, position);
       } else if (accept("[")) {
         auto key = conditional();
@@ -186,6 +194,7 @@ class parser {
         if (key->kind == node_kind::literal && key->literal.json().is_string()) {
           value = member(std::move(value), key->literal.json().get<std::string>(), position);
         } else {
+          refuse_bare_root(*value);
           value = make(node_kind::index, position, std::move(value), std::move(key));
         }
       } else {

@@ -40,6 +40,13 @@ fault fault_in(const std::string& text, roots allowed = roots::event_and_async) 
 
 BOOST_AUTO_TEST_SUITE(expressions)
 
+BOOST_AUTO_TEST_CASE(a_method_or_an_index_of_a_root_alone_does_not_read_an_empty_path) {
+  for (const auto* text : {"event.all(x, true)", "async.exists(x, x == 1)", "event[0] == 1", "async[1 + 1] == 2", "event.size() == 1"}) {
+    BOOST_TEST(fault_in(text).text.find("alone is no value: write ") != std::string::npos, text);
+  }
+  BOOST_TEST(fault_in("run.exists_one(x, true)", roots::event_and_run).text == "\"run\" alone is no value: write run.status");
+}
+
 BOOST_AUTO_TEST_CASE(these_hold) {
   for (const auto* text : {
            "event.data.id == async.data.id", "async.data.id == event.data.id", R"(event["data"]["id"] == async.data["id"])",

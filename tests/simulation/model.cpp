@@ -351,7 +351,11 @@ void model::take(const actors::route_outbox&) {
 
 void model::take(const actors::start_bulk& command) {
   std::vector<run_id> ids;
-  if (!command.plan.is_nil()) ids = store_->plan_ids(command.plan);
+  if (!command.plan.is_nil()) {
+    const auto plan = store_->find_plan(command.plan);
+    if (!plan || plan->created_at + days{1} <= now_) return;  // refused: it was good for 24 h
+    ids = store_->plan_ids(command.plan);
+  }
   open_bulk(cancel_source::bulk, command.by, command.kind == storage::bulk_kind::replay,
             command.plan.is_nil() ? std::optional{command.filter} : std::nullopt, std::move(ids));
 }
@@ -935,7 +939,7 @@ void model::check_at_the_end(const storage::snapshot& store) const {
     if (event.name == cancelled || event.name == failed) ++told[{id_in(event.data), event.name}];
   }
   for (const auto& [id, run] : runs_) {
-    const auto count = [&](const std::string& name) {
+    const auto count = [&, id = id](const std::string& name) {
       const auto found = told.find({id, name});
       return found == told.end() ? 0 : found->second;
     };
