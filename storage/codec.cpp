@@ -273,8 +273,10 @@ class reader {
     // The packer writes whole numbers as integers.
     if (v.kind() == value_kind::real) {
       out = v.real();
-    } else if (const auto whole = number(v)) {
-      out = static_cast<double>(*whole);
+    } else if (v.kind() == value_kind::integer) {
+      out = static_cast<double>(v.integer());
+    } else if (v.kind() == value_kind::unsigned_integer) {
+      out = static_cast<double>(v.unsigned_integer());
     } else {
       return false;
     }

@@ -70,11 +70,13 @@ counts=$(mktemp)
 (
   [ ! -w /dev/shm ] || export TMPDIR=/dev/shm
   run_suite simulation $dev/tests/simulation_tests
-  run_suite "planted faults" $dev/tests/planted_tests
   echo "$passed $failed" >"$counts"
 ) >"$told" 2>&1 &
 simulation=$!
 for suite in storage actors runtime threads crash; do run_suite "$suite" $dev/tests/${suite}_tests; done
+run_suite faults $dev/tests/faults/faults_tests
+run_suite fuzzing $dev/tests/fuzz/fuzz_tests
+run_suite "planted faults" $dev/tests/planted_tests
 wait "$simulation" || echo "0 1" >"$counts"
 cat "$told"
 read -r more_passed more_failed <"$counts"
