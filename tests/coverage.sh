@@ -9,11 +9,11 @@ cmake --preset coverage >/dev/null
 cmake --build --preset coverage --target actors_tests runtime_tests storage_tests simulation_tests | tail -n 1
 find .build/coverage -name '*.gcda' -delete
 [ ! -w /dev/shm ] || export TMPDIR=/dev/shm
-for suite in storage actors runtime; do .build/coverage/tests/"$suite"_tests >/dev/null; done
-CAESURA_SIMULATION_SEEDS=100 .build/coverage/tests/simulation_tests >/dev/null
+for suite in storage actors runtime; do .build/coverage/tests/"$suite"_tests >/dev/null 2>&1; done
+CAESURA_SIMULATION_SEEDS=100 .build/coverage/tests/simulation_tests >/dev/null 2>&1
 mkdir -p .build/coverage/report
 cd .build/coverage/report
-find ../actors -name '*.gcda' \( -path '*transitions*' -o -path '*expression*' \) -exec gcov --branch-counts --json-format --stdout {} + >all.json
+find ../actors -name '*.gcda' \( -path '*transitions*' -o -path '*expression*' \) -exec gcov --branch-probabilities --branch-counts --json-format --stdout {} + >all.json
 python3 - <<'PY'
 import json
 files, taken = {}, {}
