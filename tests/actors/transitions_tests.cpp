@@ -422,6 +422,21 @@ BOOST_FIXTURE_TEST_CASE(an_abandoned_child_is_spared_by_a_cancel_that_is_worked_
   BOOST_TEST((followed.cancelled_by->source == cancel_source::parent));
 }
 
+BOOST_FIXTURE_TEST_CASE(a_child_that_is_being_cancelled_keeps_who_did_when_it_loses_an_any, transitions_bench) {
+  const auto parent = started_run();
+  auto message = report(parent, next_kind::operations);
+  message.operations = {sleep(100ms), invoke("call")};
+  message.rows_seen = 1;
+  message.is_any = true;
+  do_now(std::move(message));
+  const auto child = record(parent.order.run).pending.at(1).child;
+  do_now(cancel_run{.run = child, .reason = "by hand"});
+  pass(100ms);
+  BOOST_TEST(record(parent.order.run).pending.empty());
+  BOOST_TEST((status(child) == run_status::running));  // its step may execute
+  BOOST_TEST(record(child).cancelled_by.value().reason == "by hand");
+}
+
 BOOST_FIXTURE_TEST_CASE(a_cancel_does_not_reach_past_a_run_that_ended_by_itself, transitions_bench) {
   for (const bool is_purged : {false, true}) {
     const auto root = started_run();
