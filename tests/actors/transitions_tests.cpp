@@ -368,6 +368,19 @@ BOOST_FIXTURE_TEST_CASE(nothing_is_purged_for_a_day_after_the_clock_jumped, tran
   BOOST_TEST(!store.begin_read()->find_run(run.order.run).has_value());
 }
 
+BOOST_FIXTURE_TEST_CASE(an_old_plan_is_purged_although_an_event_is_being_worked_off, transitions_bench) {
+  const auto run = started_run();
+  plan_id plan;
+  do_now(store_plan{.total = 1, .ids = {run.order.run}, .reply = [&](std::variant<plan_id, error> a) { plan = std::get<plan_id>(a); }});
+  BOOST_REQUIRE(store.begin_read()->find_plan(plan).has_value());
+  work_off();
+  clock.at += 25h;
+  send("stop", 1);
+  do_now(purge_slice{});
+  BOOST_REQUIRE(core->state().sweeps.size() == 1U);
+  BOOST_TEST(!store.begin_read()->find_plan(plan).has_value());
+}
+
 BOOST_FIXTURE_TEST_CASE(a_replay_that_waits_for_its_rate_does_not_hold_up_an_event, transitions_bench) {
   std::vector<run_id> ended;
   for (int i = 10; i < 12; ++i) {
