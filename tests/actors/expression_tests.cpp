@@ -200,4 +200,295 @@ BOOST_AUTO_TEST_CASE(a_rule_is_indexed_by_its_best_comparison) {
   BOOST_TEST(!conjunct_of("event.data.a < async.data.b").has_value());
 }
 
+namespace {
+
+const pair_of_events rich{
+    {{"n", 1}, {"half", 0.5}, {"u", 18446744073709551615ULL}, {"v", 18446744073709551614ULL}, {"e", 9223372036854775808ULL}, {"o", {{"k", "v"}}},
+     {"list", {1, 2, 3}}, {"pair", {1, "x"}}, {"nul", nullptr}, {"yes", true}, {"str", "text"}},
+    {}};
+
+void all_hold(const std::vector<const char*>& texts) {
+  for (const auto* text : texts) {
+    const auto verdict = rich.evaluate(text);
+    BOOST_TEST_CONTEXT(text << ": " << verdict.error.value_or("no error")) { BOOST_TEST(verdict.matches); }
+  }
+}
+
+// Each is an error of evaluation that says this.
+void all_fail(const std::vector<std::pair<const char*, const char*>>& texts) {
+  for (const auto& [text, why] : texts) {
+    const auto verdict = rich.evaluate(text);
+    BOOST_TEST_CONTEXT(text << ": " << verdict.error.value_or("no error")) {
+      BOOST_TEST(!verdict.matches);
+      BOOST_TEST(verdict.error.value_or("").find(why) != std::string::npos);
+    }
+  }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(numbers_are_computed_and_compared_by_value_whatever_their_type) {
+  all_hold({"1.5 + 1 == 2.5", "1 - 0.5 == 0.5", "2 * 1.5 == 3.0", "3 / 1.5 == 2.0", "7 / -1 == -7", "7 % -1 == 0", "-event.data.half == -0.5",
+            "-event.data.n == -1", "(0 - 9223372036854775807 - 1) % -1 == 0", "1 < 1e300", "1 > -1e300", "event.data.u > 1.5", "event.data.u < 1e300",
+            "event.data.u > -1.5", "event.data.u == event.data.u", "event.data.u > event.data.v", "event.data.u > 1", "1 < event.data.u",
+            "event.data.e == 9223372036854775808.0", "1.5 > 1", "1.5 < event.data.u", "!(1 < 0.0 / 0.0)", "!(event.data.u < 0.0 / 0.0)",
+            "!(0.0 / 0.0 == 0.0 / 0.0)", "1+2 == 3", "1E+2 == 100.0", ".5 == 0.5", "1e3 == 1000.0", "1E-3 < 1", "1e+2 == 100.0", "\t1\n==\r1"});
+  all_fail({{"event.data.u + 1 == 1", "does not take"},
+            {"1 + event.data.u == 1", "does not take"},
+            {"1.5 + event.data.u == 1", "does not take"},
+            {"event.data.u * 1.5 == 1", "does not take"},
+            {"1.5 % 2 == 1", "% takes integers"},
+            {"1 + 'a' == 'a'", "does not take"},
+            {"'a' - 'b' == 'a'", "does not take"},
+            {"'a' + 1 == 'a'", "does not take"},
+            {"-event.data.str == 1", "- does not take a text"},
+            {"-'a' == 1", "- does not take a text"},
+            {"-(0 - 9223372036854775807 - 1) > 0", "does not fit"},
+            {"(0 - 9223372036854775807 - 1) / -1 > 0", "does not fit"},
+            {"9223372036854775807 * 2 > 0", "does not fit"},
+            {"0 - 9223372036854775807 - 2 > 0", "does not fit"}});
+}
+
+BOOST_AUTO_TEST_CASE(times_and_lengths_are_added_and_subtracted_where_that_means_something) {
+  all_hold({"timestamp(0) + duration('1h') - duration('1h') == timestamp(0)", "duration('1h') + timestamp(0) == timestamp(3600000)",
+            "duration('1h') + duration('30m') == duration('1h30m')", "duration('1h') - duration('30m') == duration('30m')",
+            "-duration('1h') < duration('1s')", "timestamp(1) >= timestamp(1)"});
+  all_fail({{"timestamp(0) * duration('1h') == timestamp(0)", "does not take"},
+            {"duration('1h') - timestamp(0) == timestamp(0)", "does not take"},
+            {"duration('1h') * duration('1h') == duration('1h')", "does not take"},
+            {"timestamp(0) + timestamp(0) == timestamp(0)", "does not take"},
+            {"timestamp(0) + 1 == timestamp(1)", "does not take"},
+            {"duration('1h') + 1 == timestamp(1)", "does not take"},
+            {"timestamp(9223372036854775807) + duration('1h') > timestamp(0)", "does not fit"},
+            {"timestamp(0) < duration('1h')", "have no order"}});
+}
+
+BOOST_AUTO_TEST_CASE(conversions_take_what_they_can_and_refuse_the_rest) {
+  all_hold({"int(timestamp(1500)) == 1", "int(1) == 1", "double(1) == 1.0", "double(1.5) == 1.5", "double(event.data.u) > 1e18", "string('a') == 'a'",
+            "string(false) == 'false'", "string(event.data.u) == '18446744073709551615'", "string(1.5) == '1.5'",
+            "timestamp(string(timestamp(1500))) == timestamp(1500)", "duration(string(duration('90m'))) == duration('1h30m')",
+            "timestamp(timestamp(5)) == timestamp(5)", "duration(duration('1h')) == duration('1h')"});
+  all_fail({{"int('') == 0", "like this"},
+            {"int('1x') == 1", "like this"},
+            {"int(true) == 1", "does not take a boolean"},
+            {"int(1e300) == 1", "does not take a double"},
+            {"int(-1e300) == 1", "does not take a double"},
+            {"double('') == 1.0", "like this"},
+            {"double('x') == 1.0", "like this"},
+            {"double(true) == 1.0", "does not take a boolean"},
+            {"string(null) == 'x'", "does not take null"},
+            {"timestamp(1.5) == timestamp(1)", "does not take a double"},
+            {"duration(1) == duration('1s')", "does not take an integer"},
+            {"duration('x' + '') == duration('1s')", "like this"},
+            {"int(1 / 0) == 1", "division by zero"}});
+}
+
+BOOST_AUTO_TEST_CASE(elements_and_members_that_are_not_there_are_missing) {
+  all_hold({"event.data.o['k' + ''] == 'v'", "event.data.list[-1] == null", "event.data.list[0 - 1] == null", "[1, 2][1] == 2", "[1, 2][5] == null",
+            "event.data.n['x' + ''] == null", "event.data.missing[0] == null", "event.data.list[event.data.missing] == null",
+            "[event.data.o][0].k == 'v'", "[event.data.o][0].q == null", "[1][0].k == null", "event.id.x == null", "event.nothing == null",
+            "event.ts == 1000", "false ? false : true", "has([event.data.o][0].k)", "size(event.data.o) == 1", "!(3 in [1, 2])", "2 in [1, 2]"});
+  all_fail({{"event.data.list['x' + ''] == 1", "a list has no element under a text"},
+            {"event.data.o[1] == 1", "a map has no element under an integer"},
+            {"[1 / 0][0] == 1", "division by zero"},
+            {"event.data.list[1 / 0] == 1", "division by zero"},
+            {"[1 / 0][0].k == 1", "division by zero"},
+            {"has([1 / 0][0].k)", "division by zero"},
+            {"1 in event.data.o", "the keys of a map are texts"},
+            {"1 in 'x'", "takes a list or a map"},
+            {"size(1) == 1", "size does not take an integer"}});
+}
+
+BOOST_AUTO_TEST_CASE(lists_and_maps_are_equal_by_their_elements_wherever_they_come_from) {
+  all_hold({"[1, 2] == [1.0, 2]", "[1] != [1, 2]", "[1, 3] != [1, 2]", "[1, 'x'] == event.data.pair", "event.data.pair == [1, 'x']",
+            "[1] != event.data.pair", "[1, 'y'] != event.data.pair", "event.data.pair == event.data.pair", "event.data.o == event.data.o", "true == true",
+            "true != false", "null == null", "event.data.nul == null", "timestamp(1) != timestamp(2)", "duration('1h') == duration('60m')",
+            "[null] == [null]", "[event.data.missing] != [event.data.missing]"});
+}
+
+BOOST_AUTO_TEST_CASE(an_error_anywhere_within_is_the_error_of_the_whole) {
+  for (const auto* text : {"1 / 0 == 1", "1 == 1 / 0", "1 / 0 < 1", "1 < 1 / 0", "1 / 0 in [1]", "1 in [1 / 0]", "1 / 0 + 1 == 1", "1 + 1 / 0 == 1",
+                           "-(1 / 0) == 1", "size([1 / 0]) == 1", "string(1 / 0).contains('x')", "'x'.contains(string(1 / 0))", "true && 1 / 0 == 1",
+                           "1 / 0 == 1 || false", "[1 / 0 == 1].all(x, x)", "1 / 0 == 1 ? true : true", "!(1 / 0 == 1)",
+                           "[0, 1].all(x, 1 / x == 1)", "[0, 2].exists(x, 1 / x == 1)", "[0, 1].exists_one(x, 1 / x == 1)"}) {
+    const auto verdict = rich.evaluate(text);
+    BOOST_TEST_CONTEXT(text) {
+      BOOST_TEST(!verdict.matches);
+      BOOST_TEST(verdict.error.value_or("").find("division by zero") != std::string::npos);
+    }
+  }
+  all_hold({"1 / 0 == 1 || true", "!(1 / 0 == 1 && false)", "[0, 1].exists(x, 1 / x == 1)", "![0, 2].all(x, 1 / x == 1)", "[1, 2].all(x, x > 0)",
+            "![1, 2].exists_one(x, x > 0)", "![1].exists(x, x == 2)", "'t-1'.matches('^t' + '-1$')", "event.data.list.all(run, run > 0)"});
+  all_fail({{"event.data.list.exists(x, x > 'a')", "have no order"}, {"'x'.startsWith(1)", "takes two texts"}, {"event.data.o > 1", "have no order"}});
+}
+
+BOOST_AUTO_TEST_CASE(every_budget_below_what_an_expression_costs_is_an_error_that_names_the_limit) {
+  const std::string text(64, 'x');
+  const document trigger{{"text", text}, {"list", {1, 2, 3}}, {"texts", {text, text + "y"}}, {"o", {{text, 1}}}, {"big", {{"list", std::vector<int>(100)}}}};
+  const event_scope event{.id = "e-1", .name = "go", .ts = 1000, .data = storage::document_view{trigger.bytes()}};
+  for (const auto* expression :
+       {"event.data.text == event.data.text", "event.data.text <= event.data.text", "event.data.text in event.data.o", "event.data.text in event.data.texts",
+        "event.data.text in ['a', event.data.text]", "event.data.text + event.data.text != event.data.text", "event.data.texts[1] != null",
+        "[event.data.big][0].list != null", "size(event.data.text) == 64", "event.data.text.contains('xx')", "event.data.text.matches('^x' + '+$')",
+        "string(event.data.text) == event.data.text", "event.data.list.all(x, x > 0)", "[1, 2].exists(x, x == 2)", "event.data.o.exists(k, k != '')",
+        "[1, 2] == [1, 2]", "true ? true : false", "-(-event.data.list[0]) == 1", "has(event.data.text)", "!(1 > 2) && 2 > 1 || false"}) {
+    std::size_t cost = 0;
+    for (bool is_met = false; !is_met; ++cost) {
+      BOOST_REQUIRE(cost < 2000);
+      const auto verdict = std::get<compiled>(compiled::parse(expression, roots::event, {.cost = cost})).matches(event);
+      is_met = !verdict.error;
+      BOOST_TEST_CONTEXT(expression << " with " << cost << ": " << verdict.error.value_or("no error")) {
+        BOOST_TEST(verdict.matches == is_met);
+        if (!is_met) BOOST_TEST(verdict.error->find("costs more than its limit") != std::string::npos);
+      }
+    }
+    BOOST_TEST(cost > 2U, expression);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(every_fault_of_a_text_is_told_with_its_place) {
+  const std::vector<std::tuple<const char*, std::size_t, const char*>> faults{
+      {"1 == 1 2", 7, "unexpected a number after the end"},
+      {"1 == 1 2.5", 7, "unexpected a number after the end"},
+      {"1 == 1 'b'", 7, "unexpected text \"b\" after the end"},
+      {"1 == 1 b", 7, "unexpected \"b\" after the end"},
+      {"1 'in' [1]", 2, "unexpected text \"in\""},
+      {"1 '==' 1", 2, "unexpected text \"==\""},
+      {"event.data.(x)", 11, "expected a name after \".\""},
+      {"event.data.x[0 1]", 15, "expected \"]\""},
+      {"event.data.l.all(1, true)", 17, "expected the name of the macro's variable"},
+      {"event.data.l.all(true, true)", 17, "cannot name the macro's variable"},
+      {"event.data.l.all(false, true)", 17, "cannot name the macro's variable"},
+      {"event.data.l.all(null, true)", 17, "cannot name the macro's variable"},
+      {"event.data.l.all(in, true)", 17, "cannot name the macro's variable"},
+      {"event.data.l.all(x true)", 19, "expected \",\""},
+      {"size() == 1", 0, "wrong number of arguments"},
+      {"size(1, 2) == 1", 0, "wrong number of arguments"},
+      {"startsWith('a', 'b')", 0, "write text.startsWith(…)"},
+      {"'a'.int() == 1", 3, "write int(…)"},
+      {"lower('a') == 'a'", 0, "there is no function \"lower\""},
+      {"has([1])", 4, "has(…) takes a path"},
+      {"has('x')", 4, "has(…) takes a path"},
+      {"duration('x') == duration('1s')", 9, "this is no duration"},
+      {"1 == )", 5, "unexpected \")\""},
+      {"[1 2] == [1]", 3, "expected \"]\""},
+      {"true ? true", 11, "expected \":\""},
+      {"async == 1", 0, "write async.data.…"},
+      {"run.id == 'x'", 0, "this expression knows event and async"},
+      {"\xFF", 0, "not UTF-8"},
+      {"1abc == 1", 0, "this number is malformed"},
+      {"1.2.3 == 1", 0, "this number is malformed"},
+      {"1e == 1", 0, "this number is malformed"},
+      {"1e999 > 1", 0, "this number does not fit"},
+      {". == 1", 0, "unexpected \".\""},
+      {"1 .", 3, "expected a name"},
+      {"1 !== 2", 2, "there is no !=="},
+      {"{}", 0, "unexpected character '{'"},
+      {"true & true", 5, "write &&"},
+      {"true | true", 5, "write ||"},
+      {"'\\", 1, "this escape is unknown"},
+      {"'\\q\\q'", 1, "this escape is unknown"},
+      {"'\\uD800'", 1, "four hexadecimal digits"},
+      {"'\\u12'", 1, "four hexadecimal digits"},
+      {"'\\u1", 1, "four hexadecimal digits"},
+      {"'\\u12g4'", 1, "four hexadecimal digits"},
+  };
+  for (const auto& [text, position, why] : faults) {
+    const auto found = fault_in(text);
+    BOOST_TEST_CONTEXT(text << ": at " << found.position << ": " << found.text) {
+      BOOST_TEST(found.position == position);
+      BOOST_TEST(found.text.find(why) != std::string::npos);
+    }
+  }
+  BOOST_TEST(fault_in("x == 1", roots::event).text == "unknown name \"x\": this expression knows event");
+  BOOST_TEST(fault_in("x == 1", roots::event_and_run).text == "unknown name \"x\": this expression knows event and run");
+  BOOST_TEST(fault_in("async.id == 1", roots::event_and_run).text == "a filter of runs knows event and run, but no async");
+  BOOST_TEST(fault_in("run == 1", roots::event_and_run).text.find("write run.status") != std::string::npos);
+  BOOST_TEST(fault_in("event.data.l.all(run, true)", roots::event_and_run).text.find("cannot name") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(escapes_stand_for_their_characters) {
+  const document trigger{{"mixed", "\n\r\t\\\"'A\xC3\xA9\xE2\x82\xAC\xED\x9F\xBF\xEE\x80\x80"}};
+  const pair_of_events events{trigger, {}};
+  BOOST_TEST(events.evaluate(R"(event.data.mixed == '\n\r\t\\\"\'\u0041\u00e9\u20AC\ud7ff\ue000')").matches);
+}
+
+BOOST_AUTO_TEST_CASE(a_rule_is_indexed_by_the_first_of_equally_good_comparisons_and_by_known_paths_only) {
+  const auto rule_of = [](const char* text) { return std::get<compiled>(compiled::parse(text, roots::event_and_async)); };
+  BOOST_TEST(rule_of("event.data.id == async.data.id && async.data.kind == 'x'").conjunct()->async_path.at(1) == "id");
+  BOOST_TEST(rule_of("event.data.a == async.data.a && event.data.b == async.data.b").conjunct()->async_path.at(1) == "a");
+  BOOST_TEST(rule_of("async.data.x == event.id && async.data.y == event.data.y").conjunct()->async_path.at(1) == "y");
+  BOOST_TEST(rule_of("event.data.a == async.data.a && async.id == event.id").conjunct()->async_path.at(0) == "data");
+  BOOST_TEST(!rule_of("async.other == 'x'").conjunct().has_value());
+  BOOST_TEST(!rule_of("async.id.deep == 'x'").conjunct().has_value());
+  BOOST_TEST(!rule_of("async.data == event.data").conjunct().has_value());
+  const document trigger{{"name", "stop"}, {"ts", 2000}, {"id", "a-1"}};
+  const event_scope event{.id = "a-1", .name = "stop", .ts = 2000, .data = storage::document_view{trigger.bytes()}};
+  const event_scope async{.id = "a-1", .name = "stop", .ts = 2000};
+  for (const auto* text : {"async.name == event.data.name", "async.ts == event.data.ts", "async.id == event.data.id", "async.name == event.name",
+                           "async.ts == event.ts", "async.id == event.id"}) {
+    const auto rule = rule_of(text);
+    BOOST_TEST_CONTEXT(text) {
+      BOOST_TEST(rule.matches(event, &async).matches);
+      BOOST_TEST((async_hash(*rule.conjunct(), async).value() == event_hash(*rule.conjunct(), event).value()));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(an_empty_text_is_always_true_and_shows_nothing) {
+  const auto always = std::get<compiled>(compiled::parse("", roots::event));
+  const event_scope event;
+  BOOST_TEST(always.is_always_true());
+  BOOST_TEST(always.text().empty());
+  BOOST_TEST(always.matches(event).matches);
+  BOOST_TEST(!always.hash(event).has_value());
+  BOOST_TEST(always.values(event, nullptr).empty());
+  BOOST_TEST(!always.conjunct().has_value());
+}
+
+BOOST_AUTO_TEST_CASE(equal_values_have_equal_hashes_and_what_is_missing_or_fails_has_none) {
+  const event_scope event{.id = "e-1", .data = storage::document_view{rich.trigger.bytes()}};
+  const auto hash_of = [&](const char* text) { return std::get<compiled>(compiled::parse(text, roots::event)).hash(event); };
+  for (const auto& [a, b] : std::vector<std::pair<const char*, const char*>>{{"event.data.yes", "true"},
+                                                                            {"event.data.n", "1.0"},
+                                                                            {"event.data.u", "event.data.u"},
+                                                                            {"event.data.half", "0.5"},
+                                                                            {"event.data.str", "'text'"},
+                                                                            {"event.data.nul", "null"},
+                                                                            {"event.data.list", "event.data.list"},
+                                                                            {"event.data.o", "event.data.o"},
+                                                                            {"timestamp(5)", "timestamp(5)"},
+                                                                            {"duration('1h')", "duration('60m')"},
+                                                                            {"[1, 2]", "[1, 2]"}}) {
+    BOOST_TEST_CONTEXT(a << " and " << b) {
+      BOOST_REQUIRE(hash_of(a).has_value());
+      BOOST_TEST((hash_of(a) == hash_of(b)));
+      BOOST_TEST((hash_of(a) != hash_of("'another'")));
+    }
+  }
+  BOOST_TEST(!hash_of("event.data.missing").has_value());
+  BOOST_TEST(!hash_of("1 / 0").has_value());
+}
+
+BOOST_AUTO_TEST_CASE(values_are_shown_once_each_and_long_ones_shortened) {
+  const document trigger{{"id", "t-1"}, {"long", std::string(300, 'x')}};
+  const document run{{"status", "sleeping"}};
+  const event_scope event{.id = "e-1", .data = storage::document_view{trigger.bytes()}};
+  const event_scope second{.data = storage::document_view{run.bytes()}};
+  const char* const text = "event.data.id == run.status || event.data.id == event.data.long || run.nothing == null";
+  const auto seen = std::get<compiled>(compiled::parse(text, roots::event_and_run)).values(event, &second);
+  BOOST_REQUIRE(seen.size() == 4U);
+  BOOST_TEST((seen[0].path == "event.data.id" && seen[0].value == "\"t-1\""));
+  BOOST_TEST((seen[1].path == "run.status" && seen[1].value == "\"sleeping\""));
+  BOOST_TEST(seen[2].value == '"' + std::string(199, 'x') + "…");
+  BOOST_TEST(seen[3].value == "missing");
+  const auto costly = std::get<compiled>(compiled::parse(text, roots::event_and_run, {.cost = 1})).values(event, &second);
+  BOOST_TEST(costly.at(0).value == "error");
+}
+
+BOOST_AUTO_TEST_CASE(without_an_incoming_event_its_values_are_missing) {
+  const auto rule = std::get<compiled>(compiled::parse("async.id == null && async.data.x == null", roots::event_and_async));
+  BOOST_TEST(rule.matches(event_scope{}).matches);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

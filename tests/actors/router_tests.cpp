@@ -2,101 +2,14 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include <deque>
-
-#include "actors/router.hpp"
-#include "tests/support/temporary_directory.hpp"
+#include "tests/support/bench.hpp"
 
 namespace {
 
 using namespace caesura;
 using namespace caesura::actors;
+using caesura::testing::bench;
 using namespace std::chrono_literals;
-
-class still_clock final : public actors::clock {
- public:
-  time_point now() const override { return time_point{duration{1'780'000'000'000}}; }
-};
-
-// A router over a fresh store, with one function "f" that "go" starts and "stop" cancels; what it lets out is kept.
-struct bench {
-  caesura::testing::temporary_directory directory;
-  storage::store store{{.directory = directory.path() + "/store",
-                        .map_size_bytes = std::size_t{64} << 20,
-                        .before_commit = [this](std::uint64_t n) {
-                          if (fails_at_commit) throw error{errc::storage_failed, "planted"};
-                          commits = n;
-                        }}};
-  still_clock clock;
-  bool fails_at_commit = false;
-  std::uint64_t commits = 0;
-
-  struct spawned {
-    activate order;
-    std::shared_ptr<start_gate> gate;
-  };
-  std::vector<spawned> spawns;
-  std::vector<order_run> orders;
-  std::vector<std::shared_ptr<step_job>> started;
-  std::vector<resume_run> resumes;
-  std::deque<command_body> to_self;
-  std::vector<std::string> said;
-  bool wants_flush = false;
-  std::unique_ptr<router> core;
-
-  bench() {
-    auto table = std::make_shared<function_table>();
-    const function fn{.id = "f",
-                      .triggers = {{.event = "go"}},
-                      .cancel_on = {{.event = "stop", .when = "event.data.id == async.data.id"}},
-                      .body = [](context) -> task<> { co_return; }};
-    auto record = definition_record_of(fn);
-    const auto hash = storage::definition_hash(record);
-    auto state = std::make_unique<router_state>();
-    {
-      const auto tx = store.begin_write();
-      tx->intern_definition(record);
-      tx->commit();
-    }
-    const auto parsed = parse_definition(std::move(record), hash);
-    table->add({.code = fn, .stored = parsed});
-    state->definitions.emplace(hash, parsed);
-    state->functions = std::move(table);
-    state->limits.sweep_threshold = 0;  // every event that may hit a run is worked off in slices
-    core = std::make_unique<router>(
-        store, std::move(state), clock, 7,
-        router::ports{.to_self = [this](command_body body) { to_self.push_back(std::move(body)); },
-                      .request_flush = [this] { wants_flush = true; },
-                      .spawn = [this](activate order, std::shared_ptr<start_gate> gate) { spawns.push_back({std::move(order), std::move(gate)}); },
-                      .resume = [this](const run_id&, resume_run message) { resumes.push_back(std::move(message)); },
-                      .order = [this](const run_id&, order_run message) { orders.push_back(message); },
-                      .forget = [](const run_id&, activation) {},
-                      .start = [this](std::shared_ptr<step_job> job) { started.push_back(std::move(job)); },
-                      .set_alarm = [](std::optional<time_point>) {},
-                      .observer = {.diagnosed = [this](const diagnostic& d) { said.push_back(d.text); }}});
-  }
-
-  void take(command_body body) { core->take(std::make_shared<const command>(command{std::move(body)})); }
-  void send(const std::string& name, int id) { take(accept_events{.events = {{.name = name, .data = {{"id", id}}}}}); }
-  // One run with an actor, everything durable.
-  const spawned& started_run(int id = 1) {
-    send("go", id);
-    core->flush();
-    return spawns.back();
-  }
-  advance_run report(const spawned& run, next_kind next) {
-    return {.run = run.order.run, .activation = run.order.activation, .rows = {{.id = "only", .result = document(7)}}, .next = next};
-  }
-  // What the router asked itself to do.
-  void work_off() {
-    while (!to_self.empty()) {
-      take(std::move(to_self.front()));
-      to_self.pop_front();
-      core->flush();
-    }
-  }
-  run_status status(const run_id& run) { return store.begin_read()->find_run(run).value().status; }
-};
 
 }  // namespace
 
@@ -236,7 +149,7 @@ BOOST_FIXTURE_TEST_CASE(a_lost_actor_is_an_interruption_and_the_run_gets_another
 }
 
 BOOST_FIXTURE_TEST_CASE(a_wait_registered_while_an_earlier_event_is_still_worked_off_does_not_see_it, bench) {
-  const auto wait_for_ping = [&](const spawned& run) {
+  const auto wait_for_ping = [&](const bench::spawned& run) {
     auto rest = report(run, next_kind::operations);
     rest.operations = {{.kind = step_kind::wait_for_event, .step = "ping", .delay = 1h, .event = "ping"}};
     take(std::move(rest));
