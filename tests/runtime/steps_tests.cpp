@@ -347,6 +347,21 @@ BOOST_FIXTURE_TEST_CASE(a_wait_sees_nothing_that_came_before_it_unless_it_looks_
   BOOST_TEST(runtime().result<int>(runs.at(1)) == 11);
 }
 
+BOOST_FIXTURE_TEST_CASE(waits_that_look_back_side_by_side_are_both_ended_by_an_event_that_came_earlier, steps_world) {
+  std::string seen;
+  open_one([&](context step) -> task<> {
+    co_await step.sleep_for("a-while", 1h);
+    auto first = step.wait_for_event("ping").timeout(1h).named("first").look_back();
+    auto second = step.wait_for_event("ping").timeout(1h).named("second").look_back();
+    const auto [a, b] = co_await caesura::all(std::move(first), std::move(second));
+    seen = a.value().id + b.value().id;
+  });
+  go({{"id", 1}});
+  runtime().send({.name = "ping", .id = "p1"});
+  advance(1h);
+  BOOST_TEST(seen == "p1p1");
+}
+
 BOOST_FIXTURE_TEST_CASE(look_back_beyond_its_limit_fails_the_wait_and_names_the_limit, steps_world) {
   environment().adjust_limits = [](actors::limits& limits) { limits.look_back_events = 5; };
   open_one([](context step) -> task<> {

@@ -209,6 +209,7 @@ void model::begin(model_run& run, const actors::advance_run& command) {
             text(run.id) + " asks for " + command.operations[i].step + ", and its rows say " + where.pending[i].first);
   }
   const auto before = std::exchange(run.pending, {});
+  const auto consumed = run.consumed;  // waits that begin side by side look back to the same place
   run.any_from = where.is_any ? std::optional{seen} : std::nullopt;
   const auto is_decided = [&] { return where.is_any && run.rows.size() > seen; };
   std::vector<const std::pair<std::string, operation>*> invokes;
@@ -229,8 +230,8 @@ void model::begin(model_run& run, const actors::advance_run& command) {
         model_pending wait{
             .step = step, .kind = op.kind, .due = now_ + duration{op.length}, .event = op.event, .rule = op.rule, .since = last_event_};
         if (op.look_back) {
-          const auto used = run.consumed.find(op.event);
-          const auto from = used == run.consumed.end() ? id_cast<event_id>(run.id) : used->second;
+          const auto used = consumed.find(op.event);
+          const auto from = used == consumed.end() ? id_cast<event_id>(run.id) : used->second;
           const auto seen = std::ranges::find_if(events_, [&](const auto& e) {
             auto looking = wait;
             looking.since = from;
