@@ -13,13 +13,15 @@
 
 #include <caesura/error.hpp>
 #include <caesura/event.hpp>
+#include <caesura/remote.hpp>
 #include <caesura/run.hpp>
 
 #include "storage/records.hpp"
 
 namespace caesura::actors {
 
-struct step_job;  // step_job.hpp
+struct step_job;             // step_job.hpp
+struct registered_function;  // router_state.hpp
 using activation = std::uint64_t;  // one life of a run's actor; a message of an earlier one is ignored
 
 // How a caller gets its answer, on the router's thread, after the commit: it must be quick and must not throw.
@@ -58,6 +60,8 @@ struct operation_request {
   std::string function{};             // invoke
   document data{};                    // invoke
   child_policy on_parent_cancel{child_policy::cancel};  // invoke
+  std::string name{};                 // for people
+  bool is_planned{false};             // run: kept in the record although it has not failed
 };
 
 // An attempt that failed and will be repeated.
@@ -88,6 +92,7 @@ struct advance_run {
   std::vector<failed_attempt> failures{};
   next_kind next{next_kind::executing};
   std::vector<operation_request> operations{};
+  bool goes_on_at_first{false};  // operations: the sender asks again at the first to be finished, the others stay
   bool is_any{false};  // operations: the first to be finished is enough
   std::uint32_t rows_seen{0};  // operations: rows that the body had been given when it stopped, with `rows`
   std::vector<std::shared_ptr<step_job>> jobs{};  // of the operations that are steps; started by the router after the commit
@@ -95,7 +100,16 @@ struct advance_run {
   document output{};
   std::optional<recorded_error> error{};
   std::string held_because{};
+  std::optional<std::uint32_t> rows_known{};  // rows known when `rows` were made: of those recorded beyond them, none is recorded again
   bool wants_rows{false};  // the actor has not taken these rows itself: tell them in the order in which they are recorded
+};
+
+// Steps that a call of the run's code reports while it goes on.
+struct checkpoint_run {
+  run_id run{};
+  actors::activation activation{0};
+  std::vector<remote::finished_step> steps{};
+  reply_to<remote::checkpoint_outcome> reply{};
 };
 
 struct parked_run {
@@ -197,6 +211,13 @@ struct stop_runs {
 };
 
 // Puts a run that a command could not advance on hold. Sent by the router to itself.
+// The functions of this process are these from now on.
+class function_table;  // router_state.hpp
+struct define_functions {
+  std::shared_ptr<const function_table> functions{};
+  reply_to<std::monostate> reply{};
+};
+
 struct quarantine_run {
   run_id run{};
   std::string why{};
@@ -204,7 +225,7 @@ struct quarantine_run {
 
 using command_body = std::variant<accept_events, cancel_run, advance_run, parked_run, lost_run, fire_timers, route_outbox, sweep_slice,
                                   watch_run, unwatch_run, stop_runs, quarantine_run, purge_slice, clock_jumped, store_plan, start_bulk,
-                                  stop_bulk, replay_run, pause_function, resume_function, find_places>;
+                                  stop_bulk, replay_run, pause_function, resume_function, find_places, checkpoint_run, define_functions>;
 
 struct command {
   command_body body{};
@@ -227,7 +248,7 @@ struct activate {
   run_id run{};
   actors::activation activation{0};
   std::shared_ptr<const storage::run_record> record{};
-  std::string function{};
+  std::shared_ptr<const registered_function> function{};  // owners: the table it is in, activations
   std::optional<event> trigger{};  // set for a run that has recorded nothing yet; else the actor reads event and steps
 };
 

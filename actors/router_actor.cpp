@@ -63,7 +63,6 @@ router::ports ports_of(router_actor* self, const std::shared_ptr<router_parts>& 
 caf::behavior router_behavior(router_actor* self, const std::shared_ptr<router_parts>& parts) {
   auto& state = self->state;
   const run_actor_parts shared{.store = parts->store,
-                               .functions = parts->state->functions,
                                .limits = &parts->state->limits,
                                .steps = parts->steps};
   auto ports = ports_of(self, parts, shared);

@@ -43,7 +43,7 @@ struct registered_function {
 };
 
 // The functions of a runtime by id, in the order given. Immutable once built; read by router and run actors.
-class function_table {
+class function_table : public std::enable_shared_from_this<function_table> {
  public:
   void add(registered_function fn) {
     by_id_.emplace(fn.code.id, functions_.size());
@@ -53,6 +53,8 @@ class function_table {
     const auto found = by_id_.find(std::string{id});
     return found == by_id_.end() ? nullptr : &functions_[found->second];
   }
+  // Keeps the whole table alive.
+  [[nodiscard]] std::shared_ptr<const registered_function> share(std::string_view id) const { return {shared_from_this(), find(id)}; }
   [[nodiscard]] const std::deque<registered_function>& all() const noexcept { return functions_; }
 
  private:
@@ -207,7 +209,7 @@ struct purge_state {
 // replace_run alone. Deterministic: the same commands in the same order give the same content. One thread, the router's.
 struct router_state {
   actors::limits limits{};
-  std::shared_ptr<const function_table> functions{};  // owners: runtime, router, run actors
+  std::shared_ptr<const function_table> functions{};  // replaced by define_functions. Owners: runtime, router, run actors
   std::unordered_map<std::uint64_t, std::shared_ptr<const definition>> definitions{};
   std::unordered_map<std::string, expression::compiled> wait_rules{};  // by text
   listener_index listeners{};

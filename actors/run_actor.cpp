@@ -13,6 +13,7 @@ namespace caesura::actors {
 namespace {
 
 struct run_state {
+  std::shared_ptr<const registered_function> function;  // what the driver refers to, so that it ends after it. Owners: activations, its table
   std::optional<run_driver> driver;
   std::optional<event> trigger;  // of a run that has recorded nothing
   run_id run;
@@ -68,8 +69,8 @@ caf::behavior run_behavior(run_actor* self, const std::shared_ptr<run_start>& st
   state.run = start->order.run;
   state.event_of_run = start->order.record->event;
   state.store = start->parts.store;
-  const auto* fn = start->parts.functions->find(start->order.function);
-  state.driver.emplace(std::move(start->order), start->gate, *fn, *start->parts.limits, ports_of(self, *start));
+  state.function = start->order.function;
+  state.driver.emplace(std::move(start->order), start->gate, *state.function, *start->parts.limits, ports_of(self, *start));
   return {[self](const run_envelope& message) {
     auto& state = self->state;
     try {

@@ -17,7 +17,6 @@ namespace caesura::actors {
 // What run actors share; outlives them.
 struct run_actor_parts {
   storage::store* store{nullptr};
-  std::shared_ptr<const function_table> functions{};  // owners: see router_state
   const actors::limits* limits{nullptr};
   step_executor* steps{nullptr};
 };

@@ -5,9 +5,7 @@
 
 namespace caesura::actors {
 
-namespace {
-
-operation_request request_of(const detail::operation& op) {
+operation_request run_driver::request_of(const detail::operation& op) const {
   operation_request request{.kind = op.kind, .step = op.id, .delay = op.delay, .until = op.until};
   if (op.kind == step_kind::wait_for_event) {
     request.event = op.event_name;
@@ -20,10 +18,9 @@ operation_request request_of(const detail::operation& op) {
     request.data = op.data;
     request.on_parent_cancel = op.on_parent_cancel;
   }
+  if (remote_ != nullptr) remote_->complete(request);
   return request;
 }
-
-}  // namespace
 
 duration retry_delay(const retry_policy& policy, std::uint32_t failed_attempts, const run_id& run, std::string_view step) {
   if (policy.delays.empty()) return duration{0};
@@ -55,8 +52,15 @@ advance_run run_driver::report(next_kind next) const {
 void run_driver::begin(event trigger, std::vector<step_info> rows) {
   if (is_done_ || ending_ != ending::none) return;  // cancelled before it began
   const auto& record = *order_.record;
-  frame_ = std::make_unique<frame>(fn_.code.body, order_.run, std::move(trigger), record.started_at.value_or(record.created_at),
-                                   std::move(rows));
+  const auto begun = record.started_at.value_or(record.created_at);
+  if (fn_.code.remote) {
+    auto made = std::make_unique<remote_frame>(order_.run, fn_.code.id, std::move(trigger), begun, std::move(rows), record,
+                                               limits_.step_result_bytes);
+    remote_ = made.get();
+    frame_ = std::move(made);
+  } else {
+    frame_ = std::make_unique<coroutine_frame>(fn_.code.body, order_.run, std::move(trigger), begun, std::move(rows));
+  }
   frame_->start();
   go_on(report(next_kind::operations));
 }
@@ -91,10 +95,11 @@ void run_driver::begin_pending(advance_run message) {
   }
   message.next = next_kind::operations;
   message.is_any = frame_->is_any();
+  message.goes_on_at_first = remote_ != nullptr && remote_->goes_on_at_first();
   message.rows_seen = frame_->row_count();
   for (auto* op : frame_->pending()) {
     message.operations.push_back(request_of(*op));
-    if (op->kind == step_kind::run && is_due(*op)) message.jobs.push_back(job_for(*op));
+    if (op->kind == step_kind::run && is_due(*op) && !jobs_.contains(op->id)) message.jobs.push_back(job_for(*op));
   }
   handed_ += static_cast<std::uint32_t>(message.jobs.size());
   ports_.to_router(std::move(message));
@@ -111,7 +116,7 @@ bool run_driver::starts_first() const {
 }
 
 void run_driver::start_first() {
-  const bool is_interrupted = order_.record->interruptions > limits_.interruptions;
+  const bool is_interrupted = remote_ == nullptr && order_.record->interruptions > limits_.interruptions;
   auto message = report(next_kind::executing);
   std::vector<detail::operation*> ready;
   for (auto* op : frame_->pending()) {
@@ -127,8 +132,8 @@ void run_driver::start_first() {
                                                     .message = "the process ended " + std::to_string(order_.record->interruptions) +
                                                                " times while this step executed"},
                             .attempts = order_.record->interruptions,
-                            .started_at = frame_->now(),
-                            .ended_at = frame_->now()});
+                            .started_at = frame_->last_time(),
+                            .ended_at = frame_->last_time()});
   }
   for (const auto& row : message.rows) frame_->add(row);
   if (!resume_if_ready()) {
@@ -146,11 +151,17 @@ bool run_driver::is_due(const detail::operation& op) const {
 }
 
 std::shared_ptr<step_job> run_driver::job_for(detail::operation& op) {
-  const auto failed = failed_attempts_.find(op.id);
   auto job = std::make_shared<step_job>();
   job->gate = gate_;
   job->operation = &op;
-  job->attempt = {.run = order_.run, .step = op.id, .attempt = failed == failed_attempts_.end() ? 1 : failed->second + 1};
+  job->attempt = {.run = order_.run, .step = op.id, .attempt = attempt_of(op)};
+  if (remote_ != nullptr) {
+    job->caller = fn_.code.remote;
+    job->call = remote_->call_for(op);
+    job->call.attempt = job->attempt.attempt;
+    job->call.attempts = std::min(fn_.code.retries.retries, limits_.retries) + 1;
+    job->call.activation = order_.activation;
+  }
   ports_.bind(*job);
   jobs_.insert_or_assign(op.id, job);
   return job;
@@ -183,7 +194,7 @@ bool run_driver::resume_if_ready() {
   }
   is_first_ = false;
   is_past_first_ = true;
-  failed_attempts_.clear();
+  if (remote_ == nullptr) failed_attempts_.clear();
   frame_->resume();
   return true;
 }
@@ -198,10 +209,9 @@ void run_driver::start(detail::operation& op) {
 }
 
 std::variant<storage::step_record, failed_attempt> run_driver::judge(const detail::operation& op, step_outcome&& outcome) {
-  const auto before = failed_attempts_.find(op.id);
-  const std::uint32_t attempts = before == failed_attempts_.end() ? 1 : before->second + 1;
+  const auto attempts = attempt_of(op);
   const retry_policy& policy = op.retries ? *op.retries : fn_.code.retries;
-  if (outcome.error && !outcome.is_final && attempts <= std::min(policy.retries, limits_.retries)) {
+  if (outcome.error && !outcome.is_final && may_try_again(policy, attempts)) {
     failed_attempts_[op.id] = attempts;
     return failed_attempt{.step = op.id,
                           .failed_attempts = attempts,
@@ -218,10 +228,105 @@ std::variant<storage::step_record, failed_attempt> run_driver::judge(const detai
                               .ended_at = outcome.ended_at};
 }
 
+std::uint32_t run_driver::attempt_of(const detail::operation& op) const {
+  const auto failed = failed_attempts_.find(op.id);
+  return failed == failed_attempts_.end() ? 1 : failed->second + 1;
+}
+
+bool run_driver::may_try_again(const retry_policy& policy, std::uint32_t attempts) const {
+  return attempts <= std::min(policy.retries, limits_.retries);
+}
+
+// A call is over: what was executed during it is recorded whatever else it came to.
+void run_driver::take_answer(step_outcome&& outcome) {
+  auto& answer = *outcome.answer;
+  auto* const op = frame_->find_pending(outcome.step);
+  const auto attempts = attempt_of(*op);
+  const bool is_asking = remote_->asks(*op);
+  auto message = report(next_kind::executing);
+  message.rows_known = frame_->row_count();
+  message.rows = remote_->rows_of(std::move(answer.steps), attempts, outcome.started_at, outcome.ended_at);
+  if (answer.is_given_up) {
+    if (ending_ == ending::none) ending_ = ending::left;
+    gate_->close();
+    send_ending(std::move(message));
+    return;
+  }
+  for (const auto& row : message.rows) frame_->add(row);
+  if (answer.failed) answer.error = answer.failed->error;
+  if (answer.error && !answer.is_final && may_try_again(fn_.code.retries, attempts)) {
+    fail_attempt(*op, std::move(outcome), attempts, message);
+  } else if (answer.error && (answer.failed || !is_asking)) {
+    if (!answer.failed) answer.failed = {.id = op->id, .result = std::move(answer.error_details), .error = answer.error};
+    answer.error.reset();
+    for (auto& row : remote_->rows_of({std::move(*answer.failed)}, attempts, outcome.started_at, outcome.ended_at)) {
+      frame_->add(row);
+      message.rows.push_back(std::move(row));
+    }
+  } else if (answer.error) {
+    remote_->fail(std::move(*answer.error));
+  }
+  if (frame_->state() == frame_state::suspended && message.failures.empty() && !answer.error) {
+    auto wrong = is_asking ? remote_->take(answer, !message.rows.empty())
+                           : op->is_finished ? std::nullopt : std::optional<std::string>{"the answer does not say what became of the planned step"};
+    if (wrong) {
+      take_back_answer(*op, std::move(outcome), std::move(*wrong), std::move(message));
+      return;
+    }
+  }
+  const bool is_answered = is_asking && message.failures.empty();
+  go_on_after_answer(is_answered, std::move(message));
+}
+
+// An answer that makes no sense counts as a failed attempt.
+void run_driver::take_back_answer(detail::operation& op, step_outcome&& outcome, std::string why, advance_run message) {
+  const auto attempts = attempt_of(op);
+  outcome.answer->error = recorded_error{.name = "caesura::error", .message = std::move(why)};
+  if (may_try_again(fn_.code.retries, attempts)) {
+    fail_attempt(op, std::move(outcome), attempts, message);
+  } else {
+    remote_->fail(std::move(*outcome.answer->error));
+  }
+  const bool is_answered = message.failures.empty();
+  go_on_after_answer(is_answered, std::move(message));
+}
+
+void run_driver::fail_attempt(const detail::operation& op, step_outcome&& outcome, std::uint32_t attempts, advance_run& message) {
+  failed_attempts_[op.id] = attempts;
+  message.failures.push_back({.step = op.id,
+                              .failed_attempts = attempts,
+                              .error = std::move(*outcome.answer->error),
+                              .started_at = outcome.started_at,
+                              .ended_at = outcome.ended_at,
+                              .retry_in = outcome.answer->retry_after.value_or(retry_delay(fn_.code.retries, attempts, order_.run, op.id))});
+}
+
+void run_driver::go_on_after_answer(bool is_answered, advance_run message) {
+  const bool has_ended = frame_->state() != frame_state::suspended;
+  if (ending_ == ending::cancelled) message.failures.clear();  // no retry follows a cancel
+  if (ending_ != ending::none && !(ending_ == ending::left && has_ended)) {
+    send_ending(std::move(message));
+    return;
+  }
+  if (is_answered || has_ended || resume_if_ready()) {
+    is_first_ = false;
+    is_past_first_ = true;
+    message.in_flight = in_flight();
+    go_on(std::move(message));
+    return;
+  }
+  message.in_flight = in_flight();
+  ports_.to_router(std::move(message));
+}
+
 void run_driver::take(step_outcome&& outcome) {
   ++returned_;
   jobs_.erase(outcome.step);
   if (is_done_) return;
+  if (outcome.answer) {
+    take_answer(std::move(outcome));
+    return;
+  }
   const auto* op = frame_->find_pending(outcome.step);
   auto judged = judge(*op, std::move(outcome));
   auto message = report(next_kind::executing);
@@ -261,6 +366,7 @@ void run_driver::take(step_outcome&& outcome) {
 
 void run_driver::take(resume_run&& message) {
   if (is_done_ || ending_ != ending::none) return;
+  if (remote_ != nullptr && !message.rows.empty()) failed_attempts_.clear();  // a checkpoint, or the end of a wait: the next attempt is a first one
   for (auto& row : message.rows) frame_->add(std::move(row));
   if (frame_->state() == frame_state::held) {
     go_on(report(next_kind::held));
@@ -328,6 +434,7 @@ void run_driver::send_ending(advance_run message) {
 
 void run_driver::finish() {
   is_done_ = true;
+  remote_ = nullptr;
   frame_.reset();
 }
 

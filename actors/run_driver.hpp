@@ -10,8 +10,9 @@
 #include <vector>
 
 #include "actors/commands.hpp"
-#include "actors/frame.hpp"
+#include "actors/coroutine_frame.hpp"
 #include "actors/limits.hpp"
+#include "actors/remote_frame.hpp"
 #include "actors/router_state.hpp"
 #include "actors/step_job.hpp"
 
@@ -20,7 +21,7 @@ namespace caesura::actors {
 // What a run actor is told.
 using run_message = std::variant<resume_run, order_run, step_outcome>;
 
-// The decisions of a run actor, without the actor: drives one frame through one activation. Starts the first step of an activation
+// The decisions of a run actor, without the actor: drives one frame, of either kind, through one activation. Starts the first step of an activation
 // itself (everything before it is durable), every later one through the router. Holds the frame until no step is in flight. One thread
 // at a time.
 class run_driver {
@@ -61,6 +62,13 @@ class run_driver {
   void request_stop();
   std::shared_ptr<step_job> job_for(detail::operation& op);
   [[nodiscard]] std::variant<storage::step_record, failed_attempt> judge(const detail::operation& op, step_outcome&& outcome);
+  [[nodiscard]] operation_request request_of(const detail::operation& op) const;
+  void take_answer(step_outcome&& outcome);
+  void take_back_answer(detail::operation& op, step_outcome&& outcome, std::string why, advance_run message);
+  void fail_attempt(const detail::operation& op, step_outcome&& outcome, std::uint32_t attempts, advance_run& message);
+  void go_on_after_answer(bool is_answered, advance_run message);
+  [[nodiscard]] std::uint32_t attempt_of(const detail::operation& op) const;
+  [[nodiscard]] bool may_try_again(const retry_policy& policy, std::uint32_t attempts) const;
   void end(ending how);
   void send_ending(advance_run message);
   void finish();
@@ -72,6 +80,7 @@ class run_driver {
   const ports ports_;
 
   std::unique_ptr<frame> frame_;
+  remote_frame* remote_ = nullptr;  // frame_, when the code is elsewhere
   std::unordered_map<std::string, std::uint32_t> failed_attempts_;
   std::uint32_t handed_ = 0;    // jobs on their way to step threads, or there
   std::uint32_t returned_ = 0;  // outcomes received

@@ -42,6 +42,20 @@ void perform_step(step_job& job, time_point started_at, const clock& clock, std:
   job.done(std::move(outcome));
 }
 
+void make_call(const std::shared_ptr<step_job>& job, const clock& clock, std::function<void()> begun, std::function<void()> ended) {
+  if (!begin_step(*job)) return;
+  begun();
+  const auto started_at = clock.now();
+  auto call = std::move(job->call);
+  job->caller->make(std::move(call), job->stop.get_token(), [job, &clock, started_at, ended = std::move(ended)](remote::answer answer) {
+    step_outcome outcome{.step = job->attempt.step, .started_at = started_at, .ended_at = clock.now()};
+    if (answer.retry_after) answer.retry_after = std::clamp<duration>(*answer.retry_after, std::chrono::seconds{1}, std::chrono::hours{24});
+    outcome.answer = std::make_shared<remote::answer>(std::move(answer));
+    ended();
+    job->done(std::move(outcome));
+  });
+}
+
 void execute(step_job& job, const clock& clock, std::size_t result_limit_bytes) noexcept {
   if (begin_step(job)) perform_step(job, clock.now(), clock, result_limit_bytes);
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <caesura/detail/operation.hpp>
+#include <caesura/remote.hpp>
 
 #include "actors/clock.hpp"
 #include "actors/start_gate.hpp"
@@ -23,6 +24,7 @@ struct step_outcome {
   std::optional<recorded_error> error{};
   bool is_final{false};                  // error: trying again cannot help
   std::optional<duration> retry_after{};
+  std::shared_ptr<remote::answer> answer{};  // of a call; then result and errors are in it. Owner: this
   time_point started_at{};
   time_point ended_at{};
 };
@@ -35,6 +37,8 @@ struct step_job {
   step_attempt attempt{};
   std::function<void(step_outcome)> done{};  // called once, on the step thread, if the step was started
   std::stop_source stop{};
+  std::shared_ptr<remote::caller> caller{};  // set: this call is made in place of executing the operation. Owners: the function and its jobs
+  remote::call call{};
 
   // Exactly one of the two succeeds: the step thread takes it, or the driver takes it back before it has started.
   [[nodiscard]] bool claim() noexcept { return !is_claimed_.test_and_set(std::memory_order_acq_rel); }
@@ -47,6 +51,9 @@ void execute(step_job& job, const clock& clock, std::size_t result_limit_bytes) 
 // Its two halves, for tests that let something happen in between. False: it may not start, and never will.
 [[nodiscard]] bool begin_step(step_job& job) noexcept;
 void perform_step(step_job& job, time_point started_at, const clock& clock, std::size_t result_limit_bytes) noexcept;
+
+// Makes the job's call, unless its gate is closed. `ended` is called once the call is over, before the job's `done`; not if it was not made.
+void make_call(const std::shared_ptr<step_job>& job, const clock& clock, std::function<void()> begun, std::function<void()> ended);
 
 // Where jobs are executed.
 class step_executor {

@@ -1,5 +1,6 @@
 #include "actors/step_threads.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace caesura::actors {
@@ -16,9 +17,15 @@ step_threads::~step_threads() {
   }
   has_work_.notify_all();
   for (auto& thread : threads_) thread.join();
+  std::unique_lock lock{mutex_};
+  has_no_calls_.wait(lock, [this] { return calls_.empty(); });
 }
 
 void step_threads::submit(std::shared_ptr<step_job> job) {
+  if (job->caller) {
+    make(job);
+    return;
+  }
   bool wake = false;
   {
     const std::lock_guard lock{mutex_};
@@ -26,6 +33,20 @@ void step_threads::submit(std::shared_ptr<step_job> job) {
     wake = ask_for_one_more();
   }
   if (wake) has_work_.notify_one();
+}
+
+void step_threads::make(const std::shared_ptr<step_job>& job) {
+  make_call(
+      job, clock_,
+      [&] {
+        const std::lock_guard lock{mutex_};
+        calls_.push_back({.job = job, .started_at = clock_.now()});
+      },
+      [this, job] {
+        const std::lock_guard lock{mutex_};
+        std::erase_if(calls_, [&](const slot& out) { return out.job == job; });
+        has_no_calls_.notify_all();
+      });
 }
 
 // One thread at a time is on its way: when it arrives and finds more than its own job, it asks for the next one before it executes. True:
@@ -49,17 +70,20 @@ std::vector<std::string> step_threads::executing() const {
   for (const auto& slot : current_) {
     if (slot.job) result.push_back(slot.job->attempt.key());
   }
+  for (const auto& out : calls_) result.push_back(out.job->attempt.key());
   return result;
 }
 
 std::vector<step_threads::slow_step> step_threads::take_slow(time_point started_before) {
   const std::lock_guard lock{mutex_};
   std::vector<slow_step> result;
-  for (auto& slot : current_) {
-    if (!slot.job || slot.is_told || slot.started_at >= started_before) continue;
+  const auto look_at = [&](slot& slot) {
+    if (!slot.job || slot.is_told || slot.started_at >= started_before) return;
     slot.is_told = true;
     result.push_back({slot.job->attempt.key(), slot.started_at});
-  }
+  };
+  std::ranges::for_each(current_, look_at);
+  std::ranges::for_each(calls_, look_at);
   return result;
 }
 

@@ -13,7 +13,8 @@
 namespace caesura::actors {
 
 // Plain threads that execute steps, first in first out, so that user code may block. Grows on demand up to `max_threads`; a thread,
-// once there, stays. submit: any thread. Destruction waits for the steps that execute and drops the others.
+// once there, stays. Jobs that are calls take no thread: they are made at once, by whoever submits them. submit: any thread. Destruction waits
+// for the steps that execute and the calls that are out, and drops the other jobs.
 class step_threads final : public step_executor {
  public:
   step_threads(std::size_t max_threads, const clock& clock, std::size_t result_limit_bytes);
@@ -33,6 +34,7 @@ class step_threads final : public step_executor {
 
  private:
   void work(std::size_t me);
+  void make(const std::shared_ptr<step_job>& job);
   [[nodiscard]] bool ask_for_one_more();
 
   const std::size_t max_threads_;
@@ -48,6 +50,8 @@ class step_threads final : public step_executor {
     bool is_told{false};
   };
   std::vector<slot> current_;  // by thread
+  std::vector<slot> calls_;    // that are out
+  std::condition_variable has_no_calls_;
   std::vector<std::thread> threads_;
   std::size_t idle_ = 0;
   bool is_waking_ = false;

@@ -30,7 +30,8 @@ class inspection {
     for (const auto delay : fn_.retries.delays) {
       if (delay < duration{0}) add("retries.delays has the negative delay " + to_string(delay));
     }
-    if (!fn_.body) add("body is missing: give it a coroutine, such as [](caesura::context step) -> caesura::task<> { … }");
+    if (!fn_.body && !fn_.remote) add("body is missing: give it a coroutine, such as [](caesura::context step) -> caesura::task<> { … }");
+    if (fn_.body && fn_.remote) add("body and remote are both given: its code is here or elsewhere");
   }
 
  private:

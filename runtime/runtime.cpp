@@ -74,6 +74,22 @@ cancel_outcome runtime::cancel(const run_id& run, const cancel_request& request)
       .value();
 }
 
+void runtime::define(std::vector<function> functions) {
+  state_->check_caller("runtime.define");
+  state_->define(std::move(functions));
+}
+
+remote::checkpoint_outcome runtime::checkpoint(const run_id& run, std::uint64_t activation, std::vector<remote::finished_step> steps) {
+  state_->check_caller("runtime.checkpoint");
+  for (const auto& step : steps) detail::check_step_id(step.id);
+  state_->admit();
+  return state_
+      ->ask<remote::checkpoint_outcome>([&](auto reply) {
+        return actors::checkpoint_run{.run = run, .activation = activation, .steps = std::move(steps), .reply = std::move(reply)};
+      })
+      .value();
+}
+
 std::optional<run_info> runtime::get(const run_id& run) const {
   state_->check_caller("runtime.get");
   const auto snapshot = state_->store().begin_read();

@@ -198,6 +198,14 @@ void runtime_state::add_places(std::vector<run_info>& runs) {
   }
 }
 
+void runtime_state::define(std::vector<function> functions) {
+  auto table = register_functions(std::move(functions), limits_);
+  admit();
+  ask<std::monostate>([&](auto reply) { return actors::define_functions{.functions = table, .reply = std::move(reply)}; }).value();
+  const std::lock_guard lock{table_mutex_};
+  table_ = std::move(table);
+}
+
 std::vector<function_info> runtime_state::functions() const {
   std::map<std::string, function_info> known;
   const auto snapshot = store_.begin_read();
@@ -205,7 +213,11 @@ std::vector<function_info> runtime_state::functions() const {
     known[record.function].id = record.function;
     return true;
   });
-  for (const auto& fn : table_->all()) {
+  const auto table = [this] {
+    const std::lock_guard lock{table_mutex_};
+    return table_;
+  }();
+  for (const auto& fn : table->all()) {
     auto& info = known[fn.code.id];
     info.id = fn.code.id;
     info.is_registered = true;

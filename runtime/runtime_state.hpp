@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -51,6 +52,7 @@ class runtime_state {
   std::vector<std::string> stop(std::optional<duration> deadline);
   // Asks the router where queued runs stand.
   void add_places(std::vector<run_info>& runs);
+  void define(std::vector<function> functions);
   [[nodiscard]] std::vector<function_info> functions() const;
   [[nodiscard]] time_point now() const { return clock_.now(); }
   [[nodiscard]] std::uint64_t next_token() noexcept { return ++tokens_; }
@@ -77,7 +79,8 @@ class runtime_state {
   const actors::clock& clock_;
   observer_queue observers_;
   storage::store store_;
-  std::shared_ptr<const actors::function_table> table_;
+  mutable std::mutex table_mutex_;
+  std::shared_ptr<const actors::function_table> table_;  // what the router has, or is about to have
   std::unique_ptr<actors::step_threads> own_steps_;
   std::unique_ptr<alarm> alarm_;
   std::unique_ptr<caf::actor_system_config> config_;

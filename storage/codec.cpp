@@ -89,18 +89,18 @@ void fields(Io& io, R& r) {
 template <class Io, is<pending_record> R>
 void fields(Io& io, R& r) {
   io(r.kind, r.step, r.failed_attempts, r.last_error, r.started_at, r.due, r.event, r.when, r.key, r.since, r.slot,
-     r.failures, r.child);
+     r.failures, r.child, r.name);
 }
 template <class Io, is<run_record> R>
 void fields(Io& io, R& r) {
   io(r.id, r.definition, r.event, r.status, r.depth, r.interruptions, r.step_count, r.state_bytes, r.created_at, r.started_at, r.ended_at,
      r.due, r.cancel_keys, r.pending, r.cancelled_by, r.output, r.error, r.held_because, r.consumed, r.replay_of, r.root,
      r.kept_steps, r.parent, r.on_parent_cancel, r.nesting, r.has_children, r.is_paused, r.groups, r.deadline, r.queued_at, r.swept_to,
-     r.any_from);
+     r.any_from, r.goes_on_at_first);
 }
 template <class Io, is<step_record> R>
 void fields(Io& io, R& r) {
-  io(r.id, r.kind, r.result, r.error, r.attempts, r.started_at, r.ended_at, r.failures, r.child);
+  io(r.id, r.kind, r.result, r.error, r.attempts, r.started_at, r.ended_at, r.failures, r.child, r.name);
 }
 template <class Io, is<outbox_record> R>
 void fields(Io& io, R& r) {

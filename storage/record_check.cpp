@@ -256,7 +256,9 @@ class checker {
           must(p.since <= last_id_, "has a wait \"" + p.step + "\" since a place that was never issued");
           must(slots.insert(p.slot).second, "has two waits in one slot");
           break;
-        case step_kind::run: must(p.failed_attempts > 0 && p.last_error, "has a retry \"" + p.step + "\" of a step that has not failed"); break;
+        case step_kind::run:  // planned, or to be tried again
+          must(p.failed_attempts > 0 ? p.last_error.has_value() : !p.last_error && !p.due, "has a retry \"" + p.step + "\" of a step that has not failed");
+          break;
         case step_kind::invoke: {
           const auto child = find<run_record>(table::live_runs, key_of(p.child));
           must(child && child->parent == run.id, "waits for run " + to_string(p.child) + ", which is not a live child of it");

@@ -88,6 +88,7 @@ struct pending_record {
   std::uint8_t slot{0};             // wait: tells it from the run's other listeners
   std::vector<attempt_failure> failures{};  // run: the attempts so far
   run_id child{};                          // invoke
+  std::string name{};                      // as step_info's
 
   bool operator==(const pending_record&) const = default;
 };
@@ -132,6 +133,7 @@ struct run_record {
   std::optional<time_point> deadline{};     // timeouts: when it is cancelled, unless it has started (or ended) by then
   position queued_at{};           // queued: its place in the order
   std::optional<std::uint32_t> any_from{};  // the body waits for any of its operations: step_count when it began to
+  bool goes_on_at_first{false};   // its code, which is elsewhere, is asked again as soon as one pending operation is over, not all
   position swept_to{};            // has been asked by every sweep up to here
 
   bool operator==(const run_record&) const = default;

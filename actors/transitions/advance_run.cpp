@@ -8,8 +8,18 @@ namespace caesura::actors {
 
 namespace {
 
+// Steps recorded beyond those that the sender knew.
+std::vector<std::string> recorded_since(turn& now, const storage::run_record& run, const advance_run& command) {
+  std::vector<std::string> ids;
+  if (!command.rows_known || *command.rows_known >= run.step_count || command.rows.empty()) return ids;
+  for (auto& row : now.tx.steps_of(run.id, *command.rows_known)) ids.push_back(std::move(row.id));
+  return ids;
+}
+
 void take_rows(turn& now, storage::run_record& run, const advance_run& command) {
+  const auto known = recorded_since(now, run, command);
   for (auto row : command.rows) {
+    if (std::ranges::find(known, row.id) != known.end()) continue;
     const auto tried = std::ranges::find(run.pending, row.id, &storage::pending_record::step);
     if (tried != run.pending.end()) row.failures = tried->failures;
     append_row(now, run, row);

@@ -16,6 +16,7 @@ class beginning {
   beginning(turn& now, const run_ptr& run, const advance_run& command) : now_{now}, before_{run}, after_{*run} {
     after_.pending.clear();
     after_.any_from = command.is_any ? std::optional{std::min(command.rows_seen, after_.step_count)} : std::nullopt;
+    after_.goes_on_at_first = command.goes_on_at_first;
     if (after_.step_count > command.rows_seen) read_late_rows(command.rows_seen);
   }
 
@@ -77,7 +78,11 @@ class beginning {
 
   void keep_retry(const operation_request& request) {
     if (is_planted(fault::retries_forgotten)) return;
-    if (const auto* before = earlier(request)) after_.pending.push_back(*before);
+    if (const auto* before = earlier(request)) {
+      after_.pending.push_back(*before);
+    } else if (request.is_planned) {
+      after_.pending.push_back({.kind = step_kind::run, .step = request.step, .started_at = now_.now, .name = request.name});
+    }
   }
 
   void begin_sleep(const operation_request& request) {
@@ -89,9 +94,9 @@ class beginning {
     if (due - now_.now > longest_wait) {
       fail(request, "the end of the sleep, " + to_string(due) + ", is more than 366 days away");
     } else if (due <= now_.now) {
-      finish({.id = request.step, .kind = step_kind::sleep, .started_at = now_.now, .ended_at = now_.now});
+      finish({.id = request.step, .kind = step_kind::sleep, .started_at = now_.now, .ended_at = now_.now, .name = request.name});
     } else {
-      after_.pending.push_back({.kind = step_kind::sleep, .step = request.step, .started_at = now_.now, .due = due});
+      after_.pending.push_back({.kind = step_kind::sleep, .step = request.step, .started_at = now_.now, .due = due, .name = request.name});
     }
   }
 
@@ -102,7 +107,7 @@ class beginning {
     }
     const duration timeout = request.delay.value_or(longest_wait);
     if (timeout <= duration{0}) {
-      finish({.id = request.step, .kind = step_kind::wait_for_event, .started_at = now_.now, .ended_at = now_.now});
+      finish({.id = request.step, .kind = step_kind::wait_for_event, .started_at = now_.now, .ended_at = now_.now, .name = request.name});
       return;
     }
     try {
@@ -133,7 +138,8 @@ class beginning {
                               .when = request.when,
                               .key = key_of(rule, *scope),
                               .since = now_.next_id<position>(),
-                              .slot = static_cast<std::uint8_t>(waits)});
+                              .slot = static_cast<std::uint8_t>(waits),
+                              .name = request.name});
   }
 
   void begin_invoke(const operation_request& request) {
@@ -176,7 +182,8 @@ class beginning {
                              .started_at = now_.now,
                              .due = request.delay ? std::optional{now_.now + *request.delay} : std::nullopt,
                              .event = request.function,
-                             .child = child});
+                             .child = child,
+                             .name = request.name});
     return replace_run(now_, *parent, std::move(after));
   }
 
@@ -244,7 +251,8 @@ class beginning {
             .kind = request.kind,
             .error = recorded_error{.name = std::string{name}, .message = std::move(why)},
             .started_at = now_.now,
-            .ended_at = now_.now});
+            .ended_at = now_.now,
+            .name = request.name});
   }
 
   turn& now_;
@@ -306,7 +314,7 @@ void begin_operations(turn& now, run_ptr run, const advance_run& command) {
   if (!rows.empty()) now.out.emplace_back(resume_run{.run = run->id, .activation = activation, .rows = std::move(rows)});
   if (!command.jobs.empty() && !is_decided) {
     now.out.emplace_back(start_steps{command.jobs});
-  } else if (!is_all_finished) {
+  } else if (!is_all_finished && command.in_flight == 0) {
     rest_run(now, *run, std::move(after));
   }
 }

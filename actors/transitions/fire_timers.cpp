@@ -7,7 +7,7 @@ namespace caesura::actors {
 namespace {
 
 storage::step_record elapsed(turn& now, const storage::pending_record& pending) {
-  storage::step_record row{.id = pending.step, .kind = pending.kind, .started_at = pending.started_at, .ended_at = now.now, .child = pending.child};
+  storage::step_record row{.id = pending.step, .kind = pending.kind, .started_at = pending.started_at, .ended_at = now.now, .child = pending.child, .name = pending.name};
   if (pending.kind == step_kind::invoke) {
     row.error = recorded_error{.name = std::string{invoke_error::timed_out},
                                .message = "run " + to_string(pending.child) + " had not ended in time; it goes on"};

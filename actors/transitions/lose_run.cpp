@@ -14,6 +14,12 @@ void interrupt_run(turn& now, const run_ptr& run) {
   // Past the limit the interrupted step is recorded as failed, which resets the count. That not even this can be recorded means that
   // the body itself takes the process down.
   const int hopeless = now.state.limits.interruptions + 3;
+  // Code that is elsewhere takes no process of ours down.
+  const auto* fn = now.state.functions->find(now.state.definition_of(*run).record.function);
+  if (fn != nullptr && fn->code.remote) {
+    start_or_queue(now, *run, std::move(after));
+    return;
+  }
   if (++after.interruptions > hopeless) {
     after.error = recorded_error{.name = step_interrupted, .message = "the process ended " + std::to_string(after.interruptions) +
                                                                           " times while this run executed"};

@@ -66,7 +66,12 @@ std::optional<std::size_t> matching_cancel_rule(turn& now, const storage::run_re
 }
 
 storage::step_record finished_wait(const storage::pending_record& wait, const storage::event_record& record, time_point now) {
-  return {.id = wait.step, .kind = step_kind::wait_for_event, .result = wait_result(record), .started_at = wait.started_at, .ended_at = now};
+  return {.id = wait.step,
+          .kind = step_kind::wait_for_event,
+          .result = wait_result(record),
+          .started_at = wait.started_at,
+          .ended_at = now,
+          .name = wait.name};
 }
 
 run_ptr resume_waits(turn& now, const run_ptr& run, const storage::event_record& record, const expression::event_scope& incoming,

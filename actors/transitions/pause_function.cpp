@@ -60,18 +60,22 @@ void apply(turn& now, const resume_function& command) {
   if (const auto* before = state.pause_of(command.function)) {
     answer = {.was_paused = true, .skipped = before->skipped, .paused_in = before->changed_in, .resumed_in = now.next_id<position>()};
     set_function_state(now, command.function, {.changed_at = now.now, .changed_in = answer.resumed_in});
-    open_sweep sweep;
-    sweep.place = answer.resumed_in;
-    sweep.record.kind = storage::sweep_kind::resume;
-    sweep.record.function = command.function;
-    begin_sweep(now, sweep);
-    if (work_off_resume(now, sweep)) {
-      end_sweep(now, sweep.place);
-    } else if (auto* kept = find_sweep(state, sweep.place)) {
-      kept->walked = sweep.walked;
-    }
+    try_held_runs(now, command.function, answer.resumed_in);
   }
   now.answer(command.reply, answer);
+}
+
+void try_held_runs(turn& now, const std::string& function, const position& place) {
+  open_sweep sweep;
+  sweep.place = place;
+  sweep.record.kind = storage::sweep_kind::resume;
+  sweep.record.function = function;
+  begin_sweep(now, sweep);
+  if (work_off_resume(now, sweep)) {
+    end_sweep(now, sweep.place);
+  } else if (auto* kept = find_sweep(now.state, sweep.place)) {
+    kept->walked = sweep.walked;
+  }
 }
 
 bool work_off_resume(turn& now, open_sweep& sweep) {
@@ -80,7 +84,7 @@ bool work_off_resume(turn& now, open_sweep& sweep) {
   for (const auto& id : ids) {
     sweep.walked = id;
     const auto run = settle_sweeps(now, find_live(now, id));
-    if (run == nullptr || run->status != run_status::held || !run->is_paused) continue;
+    if (run == nullptr || run->status != run_status::held) continue;
     if (now.state.definition_of(*run).record.function != sweep.record.function) continue;
     if (is_held_by_pause(now.state, *run)) return true;  // paused again meanwhile
     start_or_queue(now, *run, *run);

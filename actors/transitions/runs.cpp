@@ -94,7 +94,7 @@ void set_timer(router_state& state, const run_id& run, std::optional<time_point>
 void give_actor(turn& now, run_ptr record, std::optional<event> trigger) {
   auto& state = now.state;
   const auto& live = state.live.add(record->id, {.activation = state.next_activation++, .record = record}, state.undo);
-  auto function = now.state.definition_of(*record).record.function;
+  auto function = now.state.functions->share(now.state.definition_of(*record).record.function);
   now.out.emplace_back(activate{.run = record->id,
                                 .activation = live.activation,
                                 .record = std::move(record),
@@ -199,7 +199,7 @@ bool may_start(const router_state& state, const storage::run_record& run) {
 
 // What a parent's `invoke` gives once the child has ended.
 storage::step_record outcome_of_child(const storage::pending_record& invoke, const storage::run_record& child, time_point now) {
-  storage::step_record row{.id = invoke.step, .kind = step_kind::invoke, .started_at = invoke.started_at, .ended_at = now, .child = child.id};
+  storage::step_record row{.id = invoke.step, .kind = step_kind::invoke, .started_at = invoke.started_at, .ended_at = now, .child = child.id, .name = invoke.name};
   if (child.status == run_status::completed) {
     row.result = child.output;
   } else if (child.status == run_status::failed) {

@@ -77,6 +77,14 @@ void apply(turn& now, const cancel_run& command);
 // advance_run.cpp
 void apply(turn& now, const advance_run& command);
 
+// checkpoint_run.cpp
+void apply(turn& now, const checkpoint_run& command);
+
+// define_functions.cpp
+void apply(turn& now, const define_functions& command);
+// Held runs of the function get another try, in slices.
+void try_held_runs(turn& now, const std::string& function, const position& place);
+
 // begin_operations.cpp
 // The body has stopped at operations: records waits and timers, finishes what is finished already, starts steps.
 void begin_operations(turn& now, run_ptr run, const advance_run& command);

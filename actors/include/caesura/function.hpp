@@ -10,6 +10,7 @@
 #include <caesura/context.hpp>
 #include <caesura/document.hpp>
 #include <caesura/event.hpp>
+#include <caesura/remote.hpp>
 #include <caesura/retry.hpp>
 #include <caesura/task.hpp>
 
@@ -172,6 +173,7 @@ struct function {
   std::vector<caesura::concurrency> concurrency{};  // at most 2; a run needs a slot of each
   retry_policy retries{};                // of its steps
   function_body body{};
+  std::shared_ptr<remote::caller> remote{};  // instead of a body: whom to ask what comes next. Owners: the copies of the function
   // Bodies for when a run of this function ends cancelled or failed: durable functions of their own, "<id>-cancelled" and
   // "<id>-failed", started by the system event, which they take as `caesura::event`.
   function_body on_cancel{};

@@ -124,6 +124,13 @@ class runtime {
   pause_answer pause(const std::string& function, const pause_request& request = {});
   pause_answer pause(const std::string& function, running_runs under_way) { return pause(function, pause_request{.under_way = under_way}); }
   resume_answer resume(const std::string& function, const resume_request& request = {});
+  // These are the functions from now on, in place of those of the constructor or an earlier call: runs under way keep the rules that they were
+  // created with and go on with the new code at their next activation; runs that were held because their function was missing go on. Not recorded: the
+  // next start has the functions that its constructor is given. Throws error{invalid_function} as the constructor, and as send.
+  void define(std::vector<function> functions);
+  // Records steps that a call of a remote function reports while it goes on (see <caesura/remote.hpp>); `activation` is the call's. The answer comes
+  // after the commit. Told again, a step is recorded once. Throws error{invalid_argument} for a result beyond the limit, and as send.
+  remote::checkpoint_outcome checkpoint(const run_id& run, std::uint64_t activation, std::vector<remote::finished_step> steps);
   // All that are registered or stored, by id.
   [[nodiscard]] std::vector<function_info> functions() const;
 

@@ -95,6 +95,7 @@ struct step_info {
   time_point ended_at{};
   std::vector<attempt_failure> failures{};  // the attempts before the last
   run_id child{};                          // invoke: the run it started
+  std::string name{};                      // for people, where ids are hashes; empty: the id
 
   bool operator==(const step_info&) const = default;
 };

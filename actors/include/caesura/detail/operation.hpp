@@ -1,6 +1,6 @@
 #pragma once
 
-// What a body and its driver say to each other. The body's side is in context.hpp; the driver's is actors/frame.hpp.
+// What a body and its driver say to each other. The body's side is in context.hpp; the driver's is actors/coroutine_frame.hpp.
 
 #include <coroutine>
 #include <cstdint>

@@ -1,0 +1,363 @@
+// Functions whose code is elsewhere: the other driver of a run, with the same promises. The test is the other side.
+
+#include <boost/test/unit_test.hpp>
+
+#include <deque>
+
+#include "tests/support/world.hpp"
+
+namespace {
+
+using namespace caesura;
+using namespace std::chrono_literals;
+using remote::answer;
+using remote::operation;
+
+// Keeps the calls that it is asked to make until the test answers them.
+class app final : public remote::caller {
+ public:
+  struct made {
+    remote::call call;
+    std::stop_token stop;
+    std::function<void(answer)> done;
+  };
+  void make(remote::call value, std::stop_token stop, std::function<void(answer)> done) override {
+    calls.push_back({std::move(value), std::move(stop), std::move(done)});
+  }
+  std::deque<made> calls{};
+};
+
+answer did(const std::string& step, document result = {}) { return {.steps = {{.id = step, .result = std::move(result)}}}; }
+answer completes(document output = {}) { return {.is_completed = true, .output = std::move(output)}; }
+answer names(std::vector<operation> operations) { return {.operations = std::move(operations)}; }
+operation sleeps(const std::string& id, duration length) { return {.kind = operation::what::sleep, .id = id, .delay = length}; }
+operation plans(const std::string& id) { return {.kind = operation::what::planned, .id = id}; }
+operation waits(const std::string& id, const std::string& event, duration timeout) {
+  return {.kind = operation::what::wait_for_event, .id = id, .delay = timeout, .event = event, .when = "event.data.id == async.data.id"};
+}
+
+struct remote_world : testing::world {
+  remote_world() { open(functions()); }
+
+  std::vector<function> functions() {
+    return {{.id = "app-fn",
+             .triggers = {{.event = "go"}},
+             .cancel_on = {{.event = "stop", .when = "event.data.id == async.data.id"}},
+             .retries = {.retries = 2, .delays = {10s}, .jitter = duration{0}},
+             .remote = code}};
+  }
+  run_id start() { return world::start({.name = "go", .data = {{"id", "t-1"}}}); }
+  // The calls that have been asked for and not answered.
+  std::deque<app::made>& calls() {
+    settle();
+    while (steps().execute_one()) settle();
+    return code->calls;
+  }
+  void reply(answer value) {
+    BOOST_REQUIRE(!calls().empty());
+    auto call = std::move(calls().front());
+    calls().pop_front();
+    call.done(std::move(value));
+    settle();
+  }
+  void reply_to(const std::string& step, answer value) {
+    const auto found = std::ranges::find_if(calls(), [&](const auto& made) { return made.call.step == step; });
+    BOOST_REQUIRE((found != calls().end()));
+    auto call = std::move(*found);
+    calls().erase(found);
+    call.done(std::move(value));
+    settle();
+  }
+  std::vector<std::string> recorded(const run_id& run) {
+    std::vector<std::string> ids;
+    for (const auto& step : runtime().steps(run)) ids.push_back(step.id);
+    return ids;
+  }
+
+  std::shared_ptr<app> code = std::make_shared<app>();
+};
+
+using ids = std::vector<std::string>;
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(remote_functions)
+
+BOOST_FIXTURE_TEST_CASE(is_asked_with_what_is_recorded_until_it_completes, remote_world) {
+  const auto run = start();
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_TEST(calls()[0].call.step == remote::next_call);
+  BOOST_TEST(calls()[0].call.trigger.name == "go");
+  BOOST_TEST(calls()[0].call.attempt == 1U);
+  BOOST_TEST(calls()[0].call.attempts == 3U);
+  BOOST_TEST(calls()[0].call.steps.empty());
+  reply(did("a", 1));
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_REQUIRE(calls()[0].call.steps.size() == 1U);
+  BOOST_TEST(calls()[0].call.steps[0].result.get<int>() == 1);
+  reply(did("b"));
+  reply(completes({{"sum", 2}}));
+  BOOST_TEST(status(run) == run_status::completed);
+  BOOST_TEST(runtime().result<document>(run).json().at("sum") == 2);
+  BOOST_TEST((recorded(run) == ids{"a", "b"}));
+  BOOST_TEST(calls().empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_call_is_made_only_when_what_was_executed_before_it_is_durable, remote_world) {
+  start();
+  reply({});  // nothing: an attempt that failed
+  BOOST_TEST(calls().empty());
+  advance(10s);
+  BOOST_REQUIRE(calls().size() == 1U);
+  bool may_commit = false;
+  before_commit = [&](std::uint64_t) {
+    if (!may_commit) throw error{errc::storage_full, "the disk is full"};
+  };
+  reply(did("a"));
+  BOOST_TEST(calls().empty());
+  may_commit = true;
+  advance(1s);
+  BOOST_TEST(calls().size() == 1U);
+}
+
+BOOST_FIXTURE_TEST_CASE(sleeps_for_a_week_without_being_asked, remote_world) {
+  const auto run = start();
+  reply(names({sleeps("rest", days{7})}));
+  BOOST_TEST(status(run) == run_status::sleeping);
+  advance(days{6});
+  BOOST_TEST(calls().empty());
+  advance(days{1});
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_TEST(calls()[0].call.steps.at(0).id == "rest");
+  reply(completes());
+  BOOST_TEST(status(run) == run_status::completed);
+}
+
+BOOST_FIXTURE_TEST_CASE(cancel_while_a_call_is_out_records_what_it_executed_and_asks_nothing_more, remote_world) {
+  const auto run = start();
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_TEST(runtime().cancel(run) == cancel_outcome::cancelling);
+  BOOST_TEST(calls()[0].stop.stop_requested());
+  reply({.steps = {{.id = "a"}}, .operations = {sleeps("rest", 1h)}});
+  BOOST_TEST(status(run) == run_status::cancelled);
+  BOOST_TEST((recorded(run) == ids{"a"}));
+  advance(days{1});
+  BOOST_TEST(calls().empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(cancel_beats_the_completion_of_the_call_that_is_out, remote_world) {
+  const auto run = start();
+  BOOST_REQUIRE(calls().size() == 1U);
+  runtime().send({.name = "stop", .data = {{"id", "t-1"}}});
+  reply(completes());
+  BOOST_TEST(status(run) == run_status::cancelled);
+}
+
+BOOST_FIXTURE_TEST_CASE(cancel_before_the_call_is_made_makes_none, remote_world) {
+  const auto run = start();
+  settle();  // the call waits to be made
+  BOOST_TEST(runtime().cancel(run) == cancel_outcome::cancelling);
+  BOOST_TEST(calls().empty());
+  BOOST_TEST(status(run) == run_status::cancelled);
+}
+
+BOOST_FIXTURE_TEST_CASE(cancel_while_it_sleeps_ends_it_at_once, remote_world) {
+  const auto run = start();
+  reply(names({sleeps("rest", days{7})}));
+  runtime().send({.name = "stop", .data = {{"id", "other"}}});
+  BOOST_TEST(status(run) == run_status::sleeping);
+  runtime().send({.name = "stop", .data = {{"id", "t-1"}}});
+  BOOST_TEST(status(run) == run_status::cancelled);
+  advance(days{8});
+  BOOST_TEST(calls().empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(planned_steps_are_called_side_by_side_and_then_it_is_asked_once, remote_world) {
+  const auto run = start();
+  reply(names({plans("a"), plans("b")}));
+  BOOST_REQUIRE(calls().size() == 2U);
+  reply_to("b", did("b", 2));
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_TEST(calls()[0].call.step == "a");
+  reply_to("a", did("a", 1));
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_TEST(calls()[0].call.step == remote::next_call);
+  BOOST_TEST(calls()[0].call.steps.size() == 2U);
+  reply(completes());
+  BOOST_TEST(status(run) == run_status::completed);
+}
+
+BOOST_FIXTURE_TEST_CASE(planned_steps_are_called_again_after_a_crash_and_a_sleep_beside_them_keeps_its_end, remote_world) {
+  const auto run = start();
+  reply(names({plans("a"), plans("b"), sleeps("rest", 1h)}));
+  reply_to("a", did("a"));
+  BOOST_REQUIRE(calls().size() == 1U);
+  crash();
+  code->calls.clear();
+  set_clock(now() + 30min);
+  open(functions());
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_TEST(calls()[0].call.step == "b");
+  reply(did("b"));
+  BOOST_TEST(calls().empty());
+  BOOST_TEST(status(run) == run_status::sleeping);
+  advance(30min);
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_TEST(calls()[0].call.steps.size() == 3U);
+}
+
+BOOST_FIXTURE_TEST_CASE(an_attempt_that_fails_is_made_again_after_its_delay_and_the_last_one_fails_the_run, remote_world) {
+  const auto run = start();
+  for (std::uint32_t attempt = 1; attempt <= 3; ++attempt) {
+    BOOST_REQUIRE(calls().size() == 1U);
+    BOOST_TEST(calls()[0].call.attempt == attempt);
+    reply({.error = recorded_error{.name = "Error", .message = "no"}});
+    BOOST_TEST(status(run) == (attempt < 3 ? run_status::backing_off : run_status::failed));
+    advance(10s);
+  }
+  BOOST_TEST(calls().empty());
+  BOOST_TEST(runtime().get(run)->error->message == "no");
+}
+
+BOOST_FIXTURE_TEST_CASE(an_error_that_is_final_fails_the_run_at_once, remote_world) {
+  const auto run = start();
+  reply({.error = recorded_error{.name = "NonRetriableError", .message = "never"}, .is_final = true});
+  BOOST_TEST(status(run) == run_status::failed);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_step_that_fails_for_good_is_recorded_and_the_run_goes_on, remote_world) {
+  const auto run = start();
+  const remote::finished_step failed{.id = "a", .result = {{"name", "Error"}, {"message", "no"}}, .error = recorded_error{.name = "Error", .message = "no"}};
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    BOOST_REQUIRE(calls().size() == 1U);
+    BOOST_TEST(calls()[0].call.steps.empty());
+    reply({.failed = failed});
+    advance(10s);
+  }
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_REQUIRE(calls()[0].call.steps.size() == 1U);
+  BOOST_TEST(calls()[0].call.steps[0].error->message == "no");
+  BOOST_TEST(calls()[0].call.steps[0].attempts == 3U);
+  BOOST_TEST(calls()[0].call.attempt == 1U);
+  reply(completes());
+  BOOST_TEST(status(run) == run_status::completed);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_retry_asked_for_at_a_time_comes_then, remote_world) {
+  start();
+  reply({.error = recorded_error{.name = "RetryAfterError", .message = "later"}, .retry_after = 2min});
+  advance(119s);
+  BOOST_TEST(calls().empty());
+  advance(1s);
+  BOOST_TEST(calls().size() == 1U);
+}
+
+BOOST_FIXTURE_TEST_CASE(an_answer_that_names_nothing_counts_as_a_failed_attempt, remote_world) {
+  const auto run = start();
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    reply({});
+    advance(10s);
+  }
+  BOOST_TEST(status(run) == run_status::failed);
+  BOOST_TEST(runtime().get(run)->error->message.find("names nothing") != std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(waits_for_an_event_and_is_given_it, remote_world) {
+  const auto run = start();
+  reply(names({waits("paid", "order.paid", 1h)}));
+  BOOST_TEST(status(run) == run_status::waiting);
+  runtime().send({.name = "order.paid", .data = {{"id", "other"}}});
+  BOOST_TEST(calls().empty());
+  runtime().send({.name = "order.paid", .data = {{"id", "t-1"}}});
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_TEST(calls()[0].call.steps.at(0).result.json().at("name") == "order.paid");
+}
+
+BOOST_FIXTURE_TEST_CASE(asks_as_soon_as_the_first_operation_is_finished_when_the_answer_says_so, remote_world) {
+  const auto run = start();
+  auto race = names({sleeps("rest", days{2}), waits("paid", "order.paid", days{3})});
+  race.goes_on_at_first = true;
+  reply(race);
+  runtime().send({.name = "order.paid", .data = {{"id", "t-1"}}});
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_TEST(calls()[0].call.plans_only);
+  reply(did("after"));
+  BOOST_REQUIRE(calls().size() == 1U);
+  reply(completes());
+  BOOST_TEST(status(run) == run_status::completed);
+  advance(days{4});
+  BOOST_TEST(calls().empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(checkpoints_record_steps_once_while_the_call_goes_on, remote_world) {
+  const auto run = start();
+  BOOST_REQUIRE(calls().size() == 1U);
+  const auto activation = calls()[0].call.activation;
+  BOOST_TEST((runtime().checkpoint(run, activation, {{.id = "a", .result = 1}}) == remote::checkpoint_outcome::recorded));
+  BOOST_TEST((runtime().checkpoint(run, activation, {{.id = "a", .result = 1}, {.id = "b"}}) == remote::checkpoint_outcome::recorded));
+  reply({.steps = {{.id = "b"}, {.id = "c"}}, .is_completed = true});
+  BOOST_TEST(status(run) == run_status::completed);
+  BOOST_TEST((recorded(run) == ids{"a", "b", "c"}));
+  BOOST_TEST((runtime().checkpoint(run, activation, {{.id = "d"}}) == remote::checkpoint_outcome::stale));
+  BOOST_TEST((runtime().checkpoint({}, activation, {}) == remote::checkpoint_outcome::unknown_run));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_checkpoint_of_a_run_that_is_being_cancelled_is_recorded_and_told_to_stop, remote_world) {
+  const auto run = start();
+  BOOST_REQUIRE(calls().size() == 1U);
+  const auto activation = calls()[0].call.activation;
+  runtime().cancel(run);
+  BOOST_TEST((runtime().checkpoint(run, activation, {{.id = "a"}}) == remote::checkpoint_outcome::stale));
+  reply({.error = recorded_error{.name = "StaleDispatchError"}, .is_final = true});
+  BOOST_TEST(status(run) == run_status::cancelled);
+  BOOST_TEST((recorded(run) == ids{"a"}));
+}
+
+BOOST_FIXTURE_TEST_CASE(what_was_checkpointed_before_a_crash_is_not_executed_again, remote_world) {
+  const auto run = start();
+  const auto activation = calls().at(0).call.activation;
+  runtime().checkpoint(run, activation, {{.id = "a"}});
+  crash();
+  code->calls.clear();
+  open(functions());
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_TEST(calls()[0].call.steps.at(0).id == "a");
+  reply(completes());
+  BOOST_TEST(status(run) == run_status::completed);
+}
+
+BOOST_FIXTURE_TEST_CASE(functions_can_be_defined_while_the_runtime_runs_and_held_runs_go_on, remote_world) {
+  const auto run = start();
+  reply(names({sleeps("rest", 1h)}));
+  runtime().define({});
+  advance(1h);
+  BOOST_TEST(status(run) == run_status::held);
+  BOOST_TEST(runtime().send({.name = "go", .data = {{"id", "t-2"}}}).runs.empty());
+  runtime().define(functions());
+  BOOST_REQUIRE(calls().size() == 1U);
+  reply(completes());
+  BOOST_TEST(status(run) == run_status::completed);
+  BOOST_TEST(runtime().send({.name = "go", .data = {{"id", "t-3"}}}).runs.size() == 1U);
+}
+
+BOOST_FIXTURE_TEST_CASE(functions_with_faults_are_refused_and_the_others_stay, remote_world) {
+  BOOST_CHECK_EXCEPTION(runtime().define({{.id = "no-code", .triggers = {{.event = "x"}}}}), error,
+                        [](const error& e) { return e.code() == errc::invalid_function; });
+  start();
+  BOOST_TEST(calls().size() == 1U);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_call_that_is_given_up_by_a_stop_is_made_again_at_the_next_start, remote_world) {
+  const auto run = start();
+  BOOST_REQUIRE(calls().size() == 1U);
+  runtime().stop(0s);
+  reply({.is_given_up = true});
+  close();
+  open_at(directory(), functions());
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_TEST(calls()[0].call.attempt == 1U);
+  reply(completes());
+  BOOST_TEST(status(run) == run_status::completed);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
