@@ -100,6 +100,15 @@ std::optional<run_info> runtime::get(const run_id& run) const {
   return std::move(one.front());
 }
 
+std::optional<event_info> runtime::find_event(const event_id& event) const {
+  state_->check_caller("runtime.find_event");
+  auto found = state_->store().begin_read()->find_event(event);
+  if (!found) return std::nullopt;
+  event_info info{.id = found->id, .event = actors::public_event(*found), .received_at = found->received_at};
+  info.runs = std::move(found->runs);
+  return info;
+}
+
 std::vector<step_info> runtime::steps(const run_id& run) const {
   state_->check_caller("runtime.steps");
   return state_->store().begin_read()->steps_of(run);

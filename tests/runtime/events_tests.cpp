@@ -265,4 +265,16 @@ BOOST_FIXTURE_TEST_CASE(every_fault_of_every_function_is_named, world) {
   }
 }
 
+BOOST_FIXTURE_TEST_CASE(an_event_is_found_by_its_id_with_the_runs_it_started, testing::world) {
+  open({{.id = "f", .triggers = {{.event = "go"}}, .body = [](context step) -> task<> { co_await step.run("a", [] {}); }}});
+  const auto sent = runtime().send({.name = "go", .data = {{"n", 1}}, .id = "e1"});
+  const auto found = runtime().find_event(sent.id);
+  BOOST_REQUIRE(found.has_value());
+  BOOST_TEST(found->event.name == "go");
+  BOOST_TEST(found->event.id == "e1");
+  BOOST_TEST((found->event.data == document{{"n", 1}}));
+  BOOST_TEST((found->runs == sent.runs));
+  BOOST_TEST(!runtime().find_event({}).has_value());
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -42,6 +42,14 @@ struct run_page {
   std::optional<run_id> next{};    // set: there may be more; pass it as `page_request.before`
 };
 
+// An event as stored.
+struct event_info {
+  event_id id{};
+  caesura::event event{};     // its id is the client's, or the one that was assigned
+  time_point received_at{};
+  std::vector<run_id> runs{};  // the runs it started
+};
+
 namespace detail {
 struct environment;
 class runtime_state;
@@ -74,6 +82,8 @@ class runtime {
 
   // nullopt: no such run. Reads a snapshot; no lock, no wait.
   [[nodiscard]] std::optional<run_info> get(const run_id& run) const;
+  // nullopt: no such event, or not any more (options.keep_events).
+  [[nodiscard]] std::optional<event_info> find_event(const event_id& event) const;
   // Its recorded steps in their order; empty when there is no such run.
   [[nodiscard]] std::vector<step_info> steps(const run_id& run) const;
   // One page. Membership is as of the call; statuses as read. Reads for at most about a second, so that a page may be short or empty
