@@ -76,7 +76,7 @@ counts=$(mktemp)
   echo "$passed $failed" >"$counts"
 ) >"$told" 2>&1 &
 simulation=$!
-for suite in storage actors runtime threads http crash; do run_suite "$suite" $dev/tests/${suite}_tests; done
+for suite in storage actors runtime threads http server crash; do run_suite "$suite" $dev/tests/${suite}_tests; done
 run_suite faults $dev/tests/faults/faults_tests
 run_suite fuzzing $dev/tests/fuzz/fuzz_tests
 run_suite "planted faults" $dev/tests/planted_tests
@@ -97,7 +97,7 @@ fi
 if $with_tsan; then
   build tsan
   export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp history_size=4 second_deadlock_stack=1"
-  for suite in actors runtime threads http; do run_suite "$suite under TSan" .build/tsan/tests/${suite}_tests; done
+  for suite in actors runtime threads http server; do run_suite "$suite under TSan" .build/tsan/tests/${suite}_tests; done
   [ -n "$filter" ] || run_check "a planted race is reported" tests/threads/planted_race.sh .build/tsan/tests/planted_race
 fi
 

@@ -230,7 +230,7 @@ class client::shard {
                                     // Beast's own limit counts the status line and the fields apart.
                                     if (!ec && size > options_.header_bytes) ec = beast_http::error::header_limit;
                                     if (ec) return fail_read(used, one, ec);
-                                    const int status = used->parser->get().result_int();
+                                    const auto status = static_cast<int>(used->parser->get().result_int());
                                     if (status >= 100 && status < 200)
                                       return read_header(used, one, is_written);  // the response is still to come
                                     one->may_repeat = false;

@@ -78,7 +78,8 @@ std::variant<url, std::string> parse_url(std::string_view text) {
   if (parsed.port == 0) return "its port is not a number from 1 to 65535";
 
   const std::string_view target = rest.substr(authority.size());
-  parsed.target = target.starts_with('/') ? std::string{target} : "/" + std::string{target};
+  parsed.target = target.starts_with('/') ? "" : "/";
+  parsed.target.append(target);
   return parsed;
 }
 
