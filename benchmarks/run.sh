@@ -20,7 +20,7 @@ for name in $names; do
   [ -f "benchmarks/$name.cpp" ] || { echo "no benchmark benchmarks/$name.cpp" >&2; exit 2; }
 done
 
-cmake --preset release >/dev/null
+cmake --preset release -DCAESURA_SERVER=OFF >/dev/null
 # shellcheck disable=SC2086  # the names are words
 cmake --build --preset release --target $names >&2
 

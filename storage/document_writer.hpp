@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -25,6 +26,35 @@ class document_writer {
     byte(0xD3);
     return big_endian(static_cast<std::uint64_t>(value), 8);
   }
+  // In as few bytes as msgpack allows, which is how documents made from nlohmann::json hold their numbers.
+  document_writer& short_unsigned(std::uint64_t value) {
+    if (value < 0x80) return byte(static_cast<unsigned>(value));
+    if (value <= 0xFF) return byte(0xCC).big_endian(value, 1);
+    if (value <= 0xFFFF) return byte(0xCD).big_endian(value, 2);
+    if (value <= 0xFFFFFFFF) return byte(0xCE).big_endian(value, 4);
+    return byte(0xCF).big_endian(value, 8);
+  }
+  document_writer& short_integer(std::int64_t value) {
+    const auto bits = static_cast<std::uint64_t>(value);
+    if (value >= 0) return short_unsigned(bits);
+    if (value >= -32) return byte(static_cast<unsigned>(bits & 0xFFU));
+    if (value >= -0x80) return byte(0xD0).big_endian(bits, 1);
+    if (value >= -0x8000) return byte(0xD1).big_endian(bits, 2);
+    if (value >= -0x80000000LL) return byte(0xD2).big_endian(bits, 4);
+    return byte(0xD3).big_endian(bits, 8);
+  }
+  // In 32 bits when that loses nothing.
+  document_writer& short_real(double value) {
+    constexpr double highest = std::numeric_limits<float>::max();
+    if (value >= -highest && value <= highest) {
+      const auto narrow = static_cast<float>(value);
+      if (std::bit_cast<std::uint64_t>(static_cast<double>(narrow)) == std::bit_cast<std::uint64_t>(value)) {
+        return byte(0xCA).big_endian(std::bit_cast<std::uint32_t>(narrow), 4);
+      }
+    }
+    return byte(0xCB).big_endian(std::bit_cast<std::uint64_t>(value), 8);
+  }
+  document_writer& boolean(bool value) { return byte(value ? 0xC3 : 0xC2); }
   document_writer& null() { return byte(0xC0); }
   document_writer& value(const document& value) {
     bytes_ += value.bytes();

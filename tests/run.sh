@@ -17,7 +17,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-install_packages "${caesura_packages[@]}" libboost-test-dev libboost-dev clang-14 pkg-config git
+install_packages "${caesura_packages[@]}" "${server_packages[@]}" libboost-test-dev clang-14 pkg-config git
 
 # A clone in another folder finds what this one has compiled.
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros
@@ -76,7 +76,7 @@ counts=$(mktemp)
   echo "$passed $failed" >"$counts"
 ) >"$told" 2>&1 &
 simulation=$!
-for suite in storage actors runtime threads crash; do run_suite "$suite" $dev/tests/${suite}_tests; done
+for suite in storage actors runtime threads http server crash; do run_suite "$suite" $dev/tests/${suite}_tests; done
 run_suite faults $dev/tests/faults/faults_tests
 run_suite fuzzing $dev/tests/fuzz/fuzz_tests
 run_suite "planted faults" $dev/tests/planted_tests
@@ -97,7 +97,7 @@ fi
 if $with_tsan; then
   build tsan
   export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp history_size=4 second_deadlock_stack=1"
-  for suite in actors runtime threads; do run_suite "$suite under TSan" .build/tsan/tests/${suite}_tests; done
+  for suite in actors runtime threads http server; do run_suite "$suite under TSan" .build/tsan/tests/${suite}_tests; done
   [ -n "$filter" ] || run_check "a planted race is reported" tests/threads/planted_race.sh .build/tsan/tests/planted_race
 fi
 

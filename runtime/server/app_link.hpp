@@ -1,0 +1,54 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include <caesura/remote.hpp>
+
+#include "runtime/server/http/client.hpp"
+#include "runtime/server/workers.hpp"
+
+namespace caesura::server {
+
+// Calls apps by HTTP: bodies are written on the workers, answers read on the client's thread. Any thread.
+class app_link {
+ public:
+  struct settings {
+    std::string signing_key{};  // empty: calls are not signed
+    std::chrono::milliseconds call_timeout{std::chrono::hours{2}};
+  };
+  app_link(settings settings, workers& workers);
+
+  // `url`: of the function's asking call.
+  void make(const std::string& url, remote::call value, std::function<void(remote::answer)> done);
+  // Asks an app to register itself; false with the reason when it does not.
+  void ask_to_register(const std::string& url, std::function<void(http::outcome)> done);
+  // Gives up every call that is out, and all that come later: they are made again at the next start.
+  void close();
+
+ private:
+  void send(http::outgoing request, std::function<void(http::outcome)> done);
+  [[nodiscard]] bool is_closing();
+
+  const settings settings_;
+  workers& workers_;
+  std::mutex mutex_;
+  std::unique_ptr<http::client> client_;
+  bool is_closing_ = false;
+};
+
+// Drives the runs of one function of an app. The link outlives it.
+class app_caller final : public remote::caller {
+ public:
+  app_caller(std::string url, app_link& link) : url_{std::move(url)}, link_{link} {}
+  void make(remote::call value, std::stop_token, std::function<void(remote::answer)> done) override { link_.make(url_, std::move(value), std::move(done)); }
+
+ private:
+  const std::string url_;
+  app_link& link_;
+};
+
+}  // namespace caesura::server

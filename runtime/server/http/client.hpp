@@ -1,0 +1,90 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "runtime/server/http/message.hpp"
+
+namespace caesura::http {
+
+struct client_options {
+  std::size_t connections_per_origin{256};            // requests beyond wait their turn, first in first out
+  std::chrono::milliseconds idle_timeout{30'000};     // how long a connection is kept for the next request
+  std::chrono::milliseconds connect_timeout{10'000};  // for name, connection and TLS handshake
+  std::size_t header_bytes{64 * 1024};                // of a response's header
+  std::size_t response_bytes{8 * 1024 * 1024};        // of a response's body
+  bool verify_certificates{true};                     // chain and host name, against the system's authorities and the next
+  std::string certificate_authorities;                // more of them, as PEM
+  std::size_t threads{1};                             // an origin is always served by the same one
+};
+
+struct outgoing {
+  std::string method{"POST"};
+  std::string url;
+  header_list headers;  // Host, Content-Length and Connection are added; fields of these names are left out
+  std::string body;
+  std::chrono::milliseconds timeout{60'000};  // from send() to the last byte of the response, waiting and redirects included
+};
+
+enum class failure_kind : std::uint8_t {
+  refused_url,  // never sent: the URL, the method or a header cannot be; the text says which
+  connect,      // no connection: name, address, refused, TLS, certificate, connect_timeout
+  timeout,      // outgoing::timeout
+  too_large,    // the response's header or body is over its limit
+  malformed,    // what came is no HTTP response
+  closed,       // the peer closed before the response was whole; or the client is destroyed; or cancel()
+};
+
+[[nodiscard]] std::string_view to_string(failure_kind kind) noexcept;
+
+// Names method and URL (without the query), and the limit where there is one.
+struct failure {
+  failure_kind kind{failure_kind::closed};
+  std::string text;
+};
+
+// Any status is a response, also 500.
+using outcome = std::variant<response, failure>;
+
+// Calls http:// and https:// URLs with HTTP/1.1 over connections that are kept and used again.
+//
+// A request may be sent twice: a server may close a kept connection at the moment in which the next request is written to it. When
+// a connection that was used before is closed or reset before any byte of the response, the request is repeated, once, on a new
+// connection. What is called must bear that, as it must bear the retries of a step.
+//
+// Redirects (301, 302, 307, 308) that stay on the origin are followed, 3 at most, with method and body as they are. Any other
+// redirect is handed over as the response that it is.
+//
+// A resource. Names are resolved by the system's resolver, which may block the destructor for as long as it takes.
+class client {
+ public:
+  explicit client(client_options options = {});
+  // Every request under way fails as `closed`; returns when the last callback has.
+  ~client();
+  client(const client&) = delete;
+  client& operator=(const client&) = delete;
+
+  using token = std::uint64_t;
+
+  // Never blocks; any thread, also a callback. The callback is called exactly once, on a thread of the client, never within send().
+  // It must not throw, not block for long, and not destroy the client; told that the client is destroyed, it must not send again.
+  token send(outgoing request, std::function<void(outcome)> callback);
+
+  // The request fails as `closed`, unless its outcome is on its way already. Any thread.
+  void cancel(token which);
+
+ private:
+  class shard;
+  std::vector<std::unique_ptr<shard>> shards_;
+  std::atomic<token> sent_{0};
+};
+
+}  // namespace caesura::http

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include <caesura/document.hpp>
+
+namespace caesura::http {
+
+// JSON text → document, without a tree of nlohmann's in between: about ten times as fast as document::parse, and the same bytes
+// come out. Keeps its memory for the next text: one reader a thread. A resource; one thread at a time.
+class json_reader {
+ public:
+  json_reader();
+  ~json_reader();
+  json_reader(const json_reader&) = delete;
+  json_reader& operator=(const json_reader&) = delete;
+
+  // Equals document::parse(text): an integer outside 64 bits becomes a double, the last of equal keys counts. Throws
+  // error{invalid_argument} with the position in bytes when the text is malformed, is not UTF-8, is followed by anything but white
+  // space, holds a number too large for a double, or nests lists and maps more than 128 deep (what a document can hold). Memory: up
+  // to about 20 bytes for each byte of the text, while it is read.
+  [[nodiscard]] document parse(std::string_view text);
+
+ private:
+  struct parser;
+  std::unique_ptr<parser> parser_;
+};
+
+// The same with a reader of its own. Any thread.
+[[nodiscard]] document parse_json(std::string_view text);
+
+}  // namespace caesura::http

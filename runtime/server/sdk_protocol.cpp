@@ -1,0 +1,494 @@
+#include "runtime/server/sdk_protocol.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <utility>
+
+#include "runtime/server/http/json_reader.hpp"
+#include "runtime/server/http/json_writer.hpp"
+#include "storage/document_view.hpp"
+
+namespace caesura::server {
+
+namespace {
+
+using nlohmann::json;
+using remote::answer;
+using remote::finished_step;
+using remote::operation;
+
+std::string text_in(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string{};
+}
+
+const json* object_in(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && !found->is_null() ? &*found : nullptr;
+}
+
+// ---- registration
+
+// A wildcard is written "app/*" or "app/user.*"; the runtime's "*" means any rest, which is the same there.
+trigger read_trigger(const json& json, const std::string& where, std::vector<std::string>& faults) {
+  if (json.contains("cron")) faults.push_back(where + ": cron triggers are not supported by this server");
+  return {.event = text_in(json, "event"), .when = text_in(json, "expression")};
+}
+
+std::optional<duration> read_duration(const json& object, const char* key, const std::string& where, std::vector<std::string>& faults) {
+  const auto text = text_in(object, key);
+  if (text.empty()) return std::nullopt;
+  auto value = parse_duration(text);
+  if (!value) faults.push_back(where + "." + key + " is \"" + text + "\", which is no duration such as \"1d2h\"");
+  return value;
+}
+
+cancel_rule read_cancel(const json& json, const std::string& where, std::vector<std::string>& faults) {
+  cancel_rule rule{.event = text_in(json, "event"), .when = text_in(json, "if")};
+  if (parse_time(text_in(json, "timeout"))) {
+    faults.push_back(where + ".timeout is a time; this server takes a duration from the run's creation, such as \"1h\"");
+  } else {
+    rule.timeout = read_duration(json, "timeout", where, faults);
+  }
+  return rule;
+}
+
+void read_limit(const json& entry, const std::string& where, std::vector<concurrency>& limits, std::vector<std::string>& faults) {
+  concurrency limit;
+  const auto& count = entry.is_object() ? entry.value("limit", json{}) : entry;
+  if (!count.is_number_integer() || count.get<std::int64_t>() < 0 || count.get<std::int64_t>() > UINT32_MAX) {
+    faults.push_back(where + " has no whole number as its limit");
+    return;
+  }
+  limit.limit = count.get<std::uint32_t>();
+  if (limit.limit == 0) return;  // no limit
+  if (entry.is_object()) {
+    limit.key = text_in(entry, "key");
+    if (const auto scope = text_in(entry, "scope"); !scope.empty() && scope != "fn") {
+      faults.push_back(where + ".scope is \"" + scope + "\": this server limits within a function only");
+    }
+  }
+  limits.push_back(std::move(limit));
+}
+
+std::vector<concurrency> read_concurrency(const json& value, const std::string& where, std::vector<std::string>& faults) {
+  std::vector<concurrency> limits;
+  if (value.is_array()) {
+    for (const auto& entry : value) read_limit(entry, where, limits, faults);
+  } else if (value.is_object() && (value.contains("fn") || value.contains("step"))) {
+    for (const auto& entry : value.value("step", json::array())) read_limit(entry, where + ".step", limits, faults);
+    const auto held = limits.size();
+    for (const auto& entry : value.value("fn", json::array())) read_limit(entry, where + ".fn", limits, faults);
+    for (auto i = held; i < limits.size(); ++i) limits[i].counts_resting = true;
+  } else {
+    read_limit(value, where, limits, faults);
+  }
+  return limits;
+}
+
+constexpr std::array refused_options{"throttle", "rateLimit", "debounce", "priority", "batchEvents", "idempotency", "singleton"};
+
+app_function read_function(const json& json, std::vector<std::string>& faults) {
+  app_function fn{.id = text_in(json, "id"), .name = text_in(json, "name"), .registered = document(json)};
+  const auto quoted = "function \"" + fn.id + "\"";
+  auto& def = fn.definition;
+  def.id = fn.id;
+  std::size_t place = 0;
+  for (const auto& t : json.value("triggers", json::array())) {
+    def.triggers.push_back(read_trigger(t, quoted + ": triggers[" + std::to_string(place++) + "]", faults));
+  }
+  place = 0;
+  if (const auto* rules = object_in(json, "cancel"); rules != nullptr && rules->is_array()) {
+    for (const auto& rule : *rules) def.cancel_on.push_back(read_cancel(rule, quoted + ": cancel[" + std::to_string(place++) + "]", faults));
+  }
+  if (const auto* limits = object_in(json, "concurrency")) def.concurrency = read_concurrency(*limits, quoted + ": concurrency", faults);
+  if (const auto* limits = object_in(json, "timeouts")) {
+    def.timeouts.start = read_duration(*limits, "start", quoted + ": timeouts", faults);
+    def.timeouts.finish = read_duration(*limits, "finish", quoted + ": timeouts", faults);
+  }
+  for (const char* const option : refused_options) {
+    if (object_in(json, option) != nullptr) faults.push_back(quoted + ": " + option + " is not supported by this server");
+  }
+  const auto* steps = object_in(json, "steps");
+  const auto* step = steps != nullptr && steps->is_object() && !steps->empty() ? &*steps->begin() : nullptr;
+  if (step != nullptr) {
+    if (const auto* runtime = object_in(*step, "runtime")) fn.url = text_in(*runtime, "url");
+    if (const auto* retries = object_in(*step, "retries")) {
+      const auto attempts = retries->value("attempts", 4);
+      def.retries.retries = static_cast<std::uint32_t>(std::clamp(attempts, 0, 20));
+    }
+  }
+  if (fn.url.empty()) faults.push_back(quoted + ": steps.step.runtime.url is missing: this server calls apps by HTTP");
+  return fn;
+}
+
+// ---- responses
+
+std::optional<duration> delay_until(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  std::int64_t seconds = 0;
+  const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (wrong == std::errc{} && end == text.data() + text.size()) return std::chrono::seconds{std::clamp<std::int64_t>(seconds, 1, 86'400)};
+  if (const auto time = parse_time(text)) {
+    return std::max(std::chrono::duration_cast<duration>(*time - std::chrono::system_clock::now()), duration{std::chrono::seconds{1}});
+  }
+  return std::nullopt;
+}
+
+recorded_error error_of(const json& value) {
+  if (!value.is_object()) return {.name = "Error", .message = value.is_string() ? value.get<std::string>() : value.dump()};
+  auto name = text_in(value, "name");
+  auto message = text_in(value, "message");
+  if (message.empty()) message = text_in(value, "error");
+  return {.name = name.empty() ? "Error" : std::move(name), .message = std::move(message)};
+}
+
+answer failed_attempt(std::string name, std::string message, bool is_final = false) {
+  return {.error = recorded_error{.name = std::move(name), .message = std::move(message)}, .is_final = is_final};
+}
+
+std::string first_of(const json& op, const char* nested, const char* plain) {
+  if (const auto* opts = object_in(op, "opts"); opts != nullptr && opts->is_object()) {
+    if (auto text = text_in(*opts, nested); !text.empty()) return text;
+  }
+  return plain == nullptr ? std::string{} : text_in(op, plain);
+}
+
+std::string name_of(const json& op) {
+  auto name = text_in(op, "displayName");
+  return name.empty() ? text_in(op, "name") : name;
+}
+
+// A time or a duration; false when it is neither.
+bool set_end(operation& op, const std::string& text) {
+  op.delay = parse_duration(text);
+  if (!op.delay) op.until = parse_time(text);
+  return op.delay || op.until;
+}
+
+// Results come as {"data": …} or as they are, depending on the SDK.
+document result_of(const json& op) {
+  const auto found = op.find("data");
+  return found == op.end() ? document{} : document(*found);
+}
+
+class answer_reader {
+ public:
+  explicit answer_reader(std::string_view step) : step_{step} {}
+
+  void read(const json& op) {
+    const auto code = text_in(op, "op");
+    const auto id = text_in(op, "id");
+    if (code == "StepRun" || code == "Step") {
+      answer_.steps.push_back({.id = id, .name = name_of(op), .result = result_of(op)});
+    } else if (code == "StepFailed") {
+      answer_.steps.push_back(failed_step(op));
+    } else if (code == "StepError") {
+      answer_.failed = failed_step(op);
+      const auto* error = object_in(op, "error");
+      answer_.is_final = error != nullptr && error->is_object() && error->value("noRetry", false);
+    } else if (code == "StepPlanned") {
+      name(operation::what::planned, op);
+    } else if (code == "Sleep") {
+      auto& sleep = name(operation::what::sleep, op);
+      const auto text = first_of(op, "duration", "name");
+      if (!text.empty() && !set_end(sleep, text)) refuse("Sleep \"" + sleep.name + "\": \"" + text + "\" is no duration and no time");
+      if (text.empty()) sleep.delay = duration{0};
+    } else if (code == "WaitForEvent") {
+      auto& wait = name(operation::what::wait_for_event, op);
+      wait.event = first_of(op, "event", "name");
+      wait.when = first_of(op, "if", nullptr);
+      set_timeout(wait, op);
+      if (!wait.delay && !wait.until) wait.delay = duration{0};
+    } else if (code == "InvokeFunction") {
+      auto& invoke = name(operation::what::invoke, op);
+      invoke.function = first_of(op, "function_id", nullptr);
+      set_timeout(invoke, op);
+      const auto* opts = object_in(op, "opts");
+      const auto* payload = opts != nullptr ? object_in(*opts, "payload") : nullptr;
+      const auto* data = payload != nullptr ? object_in(*payload, "data") : nullptr;
+      if (data != nullptr) invoke.data = document(*data);
+    } else if (code == "RunComplete") {
+      answer_.is_completed = true;
+      answer_.output = result_of(op);
+    } else if (code == "DiscoveryRequest") {
+      answer_.asks_again = true;
+    } else if (code != "None") {
+      refuse("the operation \"" + code + "\" is not supported by this server");
+    }
+    if (first_of(op, "parallelMode", nullptr) == "race") answer_.goes_on_at_first = true;
+  }
+
+  [[nodiscard]] answer take() { return std::move(answer_); }
+
+ private:
+  static finished_step failed_step(const json& op) {
+    const auto error = op.value("error", json{});
+    return {.id = text_in(op, "id"), .name = name_of(op), .result = document(error), .error = error_of(error)};
+  }
+  operation& name(operation::what kind, const json& op) {
+    return answer_.operations.emplace_back(operation{.kind = kind, .id = text_in(op, "id"), .name = name_of(op)});
+  }
+  void set_timeout(operation& to, const json& op) {
+    const auto text = first_of(op, "timeout", nullptr);
+    if (!text.empty() && !set_end(to, text)) refuse("the timeout \"" + text + "\" is no duration and no time");
+  }
+  void refuse(std::string why) {
+    answer_.error = recorded_error{.name = "caesura::error", .message = std::move(why)};
+    answer_.is_final = true;
+  }
+
+  std::string_view step_;
+  answer answer_;
+};
+
+answer read_operations(const json& body, std::string_view step, const http::response& response) {
+  answer_reader reader{step};
+  if (body.is_array()) {
+    for (const auto& op : body) {
+      if (op.is_object()) reader.read(op);
+    }
+  } else if (body.is_object()) {
+    reader.read(body);
+  }
+  auto read = reader.take();
+  if (response.headers.get("x-inngest-no-retry") == "true" && read.failed) read.is_final = true;
+  if (read.failed || read.error) read.retry_after = delay_until(response.headers.get("retry-after"));
+  if (response.headers.get("x-inngest-req-version") == "1") read.goes_on_at_first = true;
+  return read;
+}
+
+// A response that was streamed says in its body what it would have said.
+std::optional<http::response> unwrapped(const http::response& response) {
+  const auto body = json::parse(response.body, nullptr, false);
+  if (!body.is_object() || !body.contains("status")) return std::nullopt;
+  http::response inner{.status = body.value("status", 500), .headers = response.headers, .body = text_in(body, "body")};
+  if (const auto* headers = object_in(body, "headers"); headers != nullptr && headers->is_object()) {
+    for (const auto& [name, value] : headers->items()) {
+      if (value.is_string()) inner.headers.set(name, value.get<std::string>());
+    }
+  }
+  return inner;
+}
+
+// ---- calls
+
+void add_event(std::string& text, const event& e) {
+  text += "{\"id\":";
+  http::append_json_text(text, e.id);
+  text += ",\"name\":";
+  http::append_json_text(text, e.name);
+  text += ",\"data\":";
+  if (e.data.is_null()) {
+    text += "{}";
+  } else {
+    http::append_json(text, storage::document_view{e.data.bytes()});
+  }
+  text += ",\"user\":{},\"ts\":" + std::to_string(e.time ? e.time->time_since_epoch().count() : 0) + "}";
+}
+
+void add_value(std::string& text, const document& value) {
+  if (value.is_null()) {
+    text += "null";
+  } else {
+    http::append_json(text, storage::document_view{value.bytes()});
+  }
+}
+
+void add_error(std::string& text, const step_info& row) {
+  text += "{\"error\":";
+  if (row.kind == step_kind::invoke && row.error->name == invoke_error::timed_out) {
+    text += R"({"name":"InngestInvokeTimeoutError","message":"Timed out waiting for invoked function to complete",)"
+            R"("error":"InngestInvokeTimeoutError: Timed out waiting for invoked function to complete"})";
+  } else if (row.result.is_object()) {
+    add_value(text, row.result);
+  } else {
+    text += "{\"name\":";
+    http::append_json_text(text, row.error->name);
+    text += ",\"message\":";
+    http::append_json_text(text, row.error->message);
+    text += '}';
+  }
+  text += '}';
+}
+
+// A recorded step as its code will be given it.
+void add_memo(std::string& text, const step_info& row) {
+  if (row.error) {
+    add_error(text, row);
+  } else if (row.kind == step_kind::run || row.kind == step_kind::invoke) {
+    text += "{\"data\":";
+    add_value(text, row.result);
+    text += '}';
+  } else {
+    add_value(text, row.result);  // a sleep: null; a wait: the event, or null
+  }
+}
+
+}  // namespace
+
+app_registration read_registration(const document& body) {
+  const auto json = body.json();
+  std::vector<std::string> faults;
+  app_registration app;
+  if (!json.is_object()) throw error{errc::invalid_argument, "the body of a registration is an object"};
+  app = {.name = text_in(json, "appName"), .url = text_in(json, "url"), .sdk = text_in(json, "sdk")};
+  if (app.name.empty()) faults.emplace_back("appName is missing");
+  for (const auto& fn : json.value("functions", json::array())) {
+    if (fn.is_object()) app.functions.push_back(read_function(fn, faults));
+  }
+  if (faults.empty()) return app;
+  std::string text;
+  for (const auto& fault : faults) text += (text.empty() ? "" : "\n") + fault;
+  throw error{errc::invalid_function, text};
+}
+
+std::optional<std::string> url_of_step(std::string_view url, std::string_view step) {
+  if (!url.starts_with("http://") && !url.starts_with("https://")) return std::nullopt;
+  constexpr std::string_view parameter = "stepId=";
+  const auto query = url.find('?');
+  auto at = query == std::string_view::npos ? query : url.find(parameter, query);
+  std::string text{url};
+  if (at == std::string_view::npos) {
+    return text + (query == std::string_view::npos ? "?" : "&") + std::string{parameter} + http::encode_percent(step);
+  }
+  at += parameter.size();
+  const auto end = std::min(url.find('&', at), url.size());
+  return text.replace(at, end - at, http::encode_percent(step));
+}
+
+std::string events_body(const event& trigger) {
+  std::string text = "[";
+  add_event(text, trigger);
+  return text + "]";
+}
+
+std::string steps_body(const std::vector<step_info>& steps) {
+  std::string text = "{";
+  for (const auto& row : steps) {
+    if (text.size() > 1) text += ',';
+    http::append_json_text(text, row.id);
+    text += ':';
+    add_memo(text, row);
+  }
+  return text + "}";
+}
+
+std::string call_body(const remote::call& call) {
+  const auto run = to_string(call.run);
+  std::string text = "{\"event\":";
+  add_event(text, call.trigger);
+  text += ",\"events\":" + events_body(call.trigger);
+  text += ",\"steps\":" + steps_body(call.steps);
+  text += ",\"defers\":{},\"ctx\":{\"fn_id\":\"" + uuid_of(call.function) + "\",\"run_id\":\"" + run + "\",\"env\":\"dev\",\"step_id\":";
+  http::append_json_text(text, call.step);
+  text += ",\"attempt\":" + std::to_string(call.attempt - 1) + ",\"max_attempts\":" + std::to_string(call.attempts) + ",\"stack\":{\"stack\":[";
+  for (std::size_t i = 0; i < call.steps.size(); ++i) {
+    if (i > 0) text += ',';
+    http::append_json_text(text, call.steps[i].id);
+  }
+  text += "],\"current\":" + std::to_string(call.steps.size()) + "},\"qi_id\":\"" + std::to_string(call.activation) + "\",\"request_id\":\"" + run + "-" +
+          std::to_string(call.steps.size()) + "-" + std::to_string(call.attempt) + "\",\"generation_id\":" + std::to_string(call.activation) +
+          ",\"job_id\":\"" + run + "\",\"disable_immediate_execution\":" + (call.plans_only ? "true" : "false") + ",\"use_api\":false}";
+  return text + ",\"version\":-1,\"use_api\":false}";
+}
+
+answer read_response(const http::response& response, std::string_view step) {
+  if (response.status == 201) {
+    const auto inner = unwrapped(response);
+    if (!inner || inner->status == 201) return failed_attempt("Error", "the app's streamed response is malformed");
+    return read_response(*inner, step);
+  }
+  const bool is_good = response.status >= 200 && response.status < 300;
+  if (is_good && response.headers.find("x-inngest-sdk") == nullptr) {
+    return failed_attempt("Error", "the response with status " + std::to_string(response.status) + " did not come from an SDK: it lacks the header x-inngest-sdk");
+  }
+  const auto body = response.body.empty() ? json{} : json::parse(response.body, nullptr, false);
+  if (is_good && body.is_discarded()) return failed_attempt("Error", "the app's response is no JSON");
+  if (response.status == 206) return read_operations(body, step, response);
+  if (is_good) return {.is_completed = true, .output = document(body)};
+
+  auto failed = failed_attempt("Error", "the app answered with status " + std::to_string(response.status));
+  if (body.is_object()) {
+    const auto told = error_of(body);
+    if (!told.message.empty()) failed.error = told;
+    failed.error_details = document(body);
+  }
+  failed.is_final = response.headers.get("x-inngest-no-retry") == "true";
+  failed.retry_after = delay_until(response.headers.get("retry-after"));
+  return failed;
+}
+
+checkpoint read_checkpoint(const document& body) {
+  const auto json = body.json();
+  checkpoint read;
+  if (!json.is_object()) throw error{errc::invalid_argument, "the body of a checkpoint is an object"};
+  const auto place = text_in(json, "qi_id");
+  const auto [end, wrong] = std::from_chars(place.data(), place.data() + place.size(), read.activation);
+  if (place.empty() || wrong != std::errc{} || end != place.data() + place.size()) {
+    throw error{errc::invalid_argument, "qi_id is \"" + place + "\", which this server has not given to any call"};
+  }
+  for (const auto& op : json.value("steps", json::array())) {
+    const auto code = op.is_object() ? text_in(op, "op") : std::string{};
+    if (code != "StepRun" && code != "Step" && code != "StepFailed") {
+      throw error{errc::invalid_argument, "the operation \"" + code + "\" cannot be checkpointed: only steps that were executed can"};
+    }
+    answer_reader reader{{}};
+    reader.read(op);
+    auto one = reader.take();
+    std::ranges::move(one.steps, std::back_inserter(read.steps));
+  }
+  return read;
+}
+
+event read_event(const json& json) {
+  if (!json.is_object()) throw error{errc::invalid_event, "an event is an object with name and data"};
+  event e{.name = text_in(json, "name"), .id = text_in(json, "id")};
+  if (const auto* data = object_in(json, "data")) {
+    if (!data->is_object()) throw error{errc::invalid_event, "event \"" + e.name + "\": data must be an object"};
+    if (data->contains("_inngest")) {
+      auto without = *data;
+      without.erase("_inngest");
+      e.data = document(without);
+    } else {
+      e.data = document(*data);
+    }
+  } else {
+    e.data = document(nlohmann::json::object());
+  }
+  if (const auto* ts = object_in(json, "ts")) {
+    if (!ts->is_number()) throw error{errc::invalid_event, "event \"" + e.name + "\": ts is no number of milliseconds"};
+    const auto ms = ts->get<double>();
+    constexpr double year_1980 = 315532800000.0;
+    constexpr double year_2100 = 4102444800000.0;
+    if (ms != 0 && (!std::isfinite(ms) || ms < year_1980 || ms > year_2100)) {
+      throw error{errc::invalid_event, "event \"" + e.name + "\": ts lies outside the years 1980 to 2100"};
+    }
+    if (ms != 0) e.time = time_point{duration{static_cast<duration::rep>(ms)}};
+  }
+  return e;
+}
+
+std::string uuid_of(std::string_view name) {
+  const auto high = storage::hash_text(std::string{name} + "/high");
+  const auto low = storage::hash_text(std::string{name} + "/low");
+  std::array<std::uint8_t, 16> bytes{};
+  for (std::size_t i = 0; i < 8; ++i) {
+    bytes[i] = static_cast<std::uint8_t>(high >> (8 * i));
+    bytes[i + 8] = static_cast<std::uint8_t>(low >> (8 * i));
+  }
+  bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0F) | 0x80);  // version 8
+  bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3F) | 0x80);
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string text;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    text += digits[bytes[i] >> 4];
+    text += digits[bytes[i] & 0xF];
+  }
+  return text;
+}
+
+}  // namespace caesura::server

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <caesura/function.hpp>
+#include <caesura/remote.hpp>
+
+#include "runtime/server/http/message.hpp"
+
+// What Inngest's SDKs and the server say to each other, as values: registration → functions, call → request body, response → answer. Pure: no
+// sockets, no clock, no runtime.
+namespace caesura::server {
+
+// A function of an app, and where it is called.
+struct app_function {
+  std::string id{};    // with the app's name in front, as the SDK gives it
+  std::string name{};
+  std::string url{};   // of the call that asks; a planned step has another stepId in it
+  caesura::function definition{};  // without `remote`
+  document registered{};           // as the SDK sent it
+};
+
+struct app_registration {
+  std::string name{};
+  std::string url{};
+  std::string sdk{};
+  std::vector<app_function> functions{};
+};
+
+// Reads the body of POST /fn/register. Throws error{invalid_function} with every fault, one a line, naming function and option: also for each option that
+// this server does not honour, because an option that is ignored is worse than one that is refused.
+[[nodiscard]] app_registration read_registration(const document& body);
+
+// The URL of a call of `step` of a function whose asking call goes to `url`: the parameter stepId says which. nullopt: it is no URL.
+[[nodiscard]] std::optional<std::string> url_of_step(std::string_view url, std::string_view step);
+
+// The body of a call request.
+[[nodiscard]] std::string call_body(const remote::call& call);
+// Event and recorded steps as SDKs ask for them when a body would be too large.
+[[nodiscard]] std::string events_body(const event& trigger);
+[[nodiscard]] std::string steps_body(const std::vector<step_info>& steps);
+
+// What an app's response to a call of `step` means.
+[[nodiscard]] remote::answer read_response(const http::response& response, std::string_view step);
+
+// The steps of a checkpoint. Throws error{invalid_argument} naming what cannot be checkpointed.
+struct checkpoint {
+  std::uint64_t activation{0};
+  std::vector<remote::finished_step> steps{};
+};
+[[nodiscard]] checkpoint read_checkpoint(const document& body);
+
+// An event as a client sends it. Throws error{invalid_event} naming what is wrong.
+[[nodiscard]] event read_event(const nlohmann::json& json);
+
+// A name-based UUID, for ids that SDKs want as UUIDs.
+[[nodiscard]] std::string uuid_of(std::string_view name);
+
+}  // namespace caesura::server

@@ -1,0 +1,42 @@
+#include "runtime/server/workers.hpp"
+
+#include <utility>
+
+namespace caesura::server {
+
+workers::workers(std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { run(); });
+}
+
+workers::~workers() {
+  {
+    const std::lock_guard lock{mutex_};
+    is_ending_ = true;
+  }
+  has_work_.notify_all();
+  for (auto& thread : threads_) thread.join();
+}
+
+void workers::post(std::function<void()> work) {
+  {
+    const std::lock_guard lock{mutex_};
+    waiting_.push_back(std::move(work));
+  }
+  has_work_.notify_one();
+}
+
+void workers::run() {
+  std::unique_lock lock{mutex_};
+  while (true) {
+    has_work_.wait(lock, [this] { return is_ending_ || !waiting_.empty(); });
+    if (waiting_.empty()) return;
+    auto work = std::move(waiting_.front());
+    waiting_.pop_front();
+    lock.unlock();
+    work();
+    work = nullptr;
+    lock.lock();
+  }
+}
+
+}  // namespace caesura::server

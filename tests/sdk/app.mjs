@@ -1,0 +1,94 @@
+// An app as users write it. `node app.mjs MAJOR`: prints its port, then one JSON line for each thing that its functions do.
+import http from "node:http";
+
+const major = Number(process.argv[2]);
+const { Inngest, NonRetriableError } = await import(major === 3 ? "inngest-v3" : "inngest");
+const { serve } = await import(major === 3 ? "inngest-v3/node" : "inngest/node");
+
+const tell = (what) => process.stdout.write(JSON.stringify(what) + "\n");
+const client = new Inngest({ id: "app" });
+// v3 takes the trigger as an argument of its own.
+const define = (options, trigger, handler) =>
+  major === 3 ? client.createFunction(options, trigger, handler) : client.createFunction({ ...options, triggers: [trigger] }, handler);
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+const functions = [
+  // As on the cancellation page.
+  define(
+    { id: "schedule-reminder", cancelOn: [{ event: "tasks/deleted", if: "event.data.id == async.data.id" }] },
+    { event: "tasks/reminder.created" },
+    async ({ event, step }) => {
+      await step.sleepUntil("sleep-until-remind-at-time", event.data.remindAt);
+      await step.run("send-reminder-push", async () => {
+        tell({ pushed: event.data.id });
+      });
+    },
+  ),
+  define(
+    { id: "cleanup-after-cancel" },
+    { event: "inngest/function.cancelled", if: "event.data.function_id == 'app-schedule-reminder'" },
+    async ({ event, step }) => {
+      await step.run("clean-up", () => tell({ cleaned: event.data.event.data.id }));
+    },
+  ),
+  define({ id: "two-steps" }, { event: "two/steps" }, async ({ step }) => {
+    const a = await step.run("a", () => ({ n: 1 }));
+    const b = await step.run("b", () => ({ n: a.n + 1 }));
+    return { sum: a.n + b.n };
+  }),
+  define({ id: "slow", cancelOn: [{ event: "slow/stop" }] }, { event: "slow/start" }, async ({ event, step }) => {
+    await step.run("slow", async () => {
+      tell({ executing: event.data.id });
+      await pause(event.data.ms);
+      return "done";
+    });
+    await step.run("next", () => tell({ next: event.data.id }));
+  }),
+  define({ id: "parallel" }, { event: "parallel/start" }, async ({ step }) => {
+    const [a, b] = await Promise.all([step.run("a", () => 1), step.run("b", () => 2)]);
+    const after = await step.run("after", () => a + b);
+    return after;
+  }),
+  define({ id: "loop" }, { event: "loop/start" }, async ({ step }) => {
+    let sum = 0;
+    for (let i = 0; i < 5; i++) sum += await step.run("add", () => i);
+    return sum;
+  }),
+  define({ id: "retries", retries: 2 }, { event: "retries/start" }, async ({ attempt, step }) => {
+    const result = await step.run("flaky", () => {
+      tell({ attempt });
+      if (attempt < 2) throw new Error("not yet");
+      return "at last";
+    });
+    return result;
+  }),
+  define({ id: "catches", retries: 0 }, { event: "catches/start" }, async ({ step }) => {
+    try {
+      await step.run("fails", () => {
+        throw new Error("as written");
+      });
+    } catch (e) {
+      return await step.run("caught", () => e.message);
+    }
+    return "not caught";
+  }),
+  define({ id: "fails", onFailure: async ({ error }) => tell({ failure: error.message }) }, { event: "fails/start" }, async () => {
+    throw new NonRetriableError("never");
+  }),
+  define({ id: "waits" }, { event: "waits/start" }, async ({ step }) => {
+    const paid = await step.waitForEvent("paid", { event: "order/paid", timeout: "1h", if: "event.data.id == async.data.id" });
+    const late = await step.waitForEvent("late", { event: "order/never", timeout: "1s" });
+    return { amount: paid.data.amount, late };
+  }),
+];
+functions.push(
+  define({ id: "parent" }, { event: "parent/start" }, async ({ step }) => {
+    const child = functions.find((f) => f.id() === "two-steps");
+    const result = await step.invoke("call", { function: child, data: {} });
+    return result.sum;
+  }),
+);
+
+const handler = serve({ client, functions });
+const server = http.createServer(handler);
+server.listen(0, "127.0.0.1", () => tell({ port: server.address().port }));

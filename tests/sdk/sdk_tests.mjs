@@ -1,0 +1,211 @@
+// The real SDKs against the real server: node --test sdk_tests.mjs, with CAESURA naming the program. tests/sdk.sh calls it.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import readline from "node:readline";
+import test from "node:test";
+
+const program = process.env.CAESURA;
+
+// A program whose lines are kept and waited for.
+class child {
+  constructor(command, args, env = {}) {
+    this.lines = [];
+    this.waiting = [];
+    this.process = spawn(command, args, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "inherit"] });
+    this.ended = new Promise((resolve) => this.process.on("exit", resolve));
+    readline.createInterface({ input: this.process.stdout }).on("line", (line) => {
+      this.lines.push(line);
+      this.waiting = this.waiting.filter((w) => !w(line));
+    });
+  }
+  line(matches, patience = 20_000) {
+    const found = this.lines.find(matches);
+    if (found) return Promise.resolve(found);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`no such line among ${JSON.stringify(this.lines)}`)), patience);
+      this.waiting.push((line) => {
+        if (!matches(line)) return false;
+        clearTimeout(timer);
+        resolve(line);
+        return true;
+      });
+    });
+  }
+  told(key, value) {
+    return this.line((line) => line.startsWith("{") && JSON.parse(line)[key] === value);
+  }
+  count(key, value) {
+    return this.lines.filter((line) => line.startsWith("{") && JSON.parse(line)[key] === value).length;
+  }
+  async end(signal = "SIGTERM") {
+    this.process.kill(signal);
+    await this.ended;
+  }
+}
+
+class world {
+  constructor(major) {
+    this.major = major;
+    this.directory = mkdtempSync(path.join(tmpdir(), "caesura-sdk-"));
+  }
+  async open() {
+    await this.serve(0);
+    this.app = new child(process.execPath, [new URL("app.mjs", import.meta.url).pathname, String(this.major)], {
+      INNGEST_DEV: this.url,
+      NODE_NO_WARNINGS: "1",
+    });
+    this.appUrl = `http://127.0.0.1:${JSON.parse(await this.app.line((l) => l.includes("port"))).port}/api/inngest`;
+    const synced = await fetch(this.appUrl, { method: "PUT" });
+    assert.equal(synced.status, 200, await synced.text());
+    return this;
+  }
+  async serve(port) {
+    this.server = new child(program, ["serve", "--dir", this.directory, "--port", String(port), "--retry-interval", "100ms"]);
+    const line = await this.server.line((l) => l.includes("http://"));
+    this.port = Number(line.split(":").at(-1));
+    this.url = `http://127.0.0.1:${this.port}`;
+  }
+  async close() {
+    await this.app?.end();
+    await this.server?.end();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+  async api(method, where, body) {
+    const reply = await fetch(this.url + where, { method, body: body && JSON.stringify(body) });
+    const text = await reply.text();
+    return { status: reply.status, body: text ? JSON.parse(text) : null, headers: reply.headers };
+  }
+  async send(name, data, more = {}) {
+    const sent = await this.api("POST", "/e/key", { name, data, ...more });
+    assert.equal(sent.status, 200, JSON.stringify(sent.body));
+    return sent.body.ids[0];
+  }
+  async start(name, data) {
+    const runs = await this.api("GET", `/v1/events/${await this.send(name, data)}/runs`);
+    return runs.body.data[0].run_id;
+  }
+  async run(id) {
+    return (await this.api("GET", `/v1/runs/${id}`)).body.data;
+  }
+  async until(id, accept, patience = 20_000) {
+    const end = Date.now() + patience;
+    for (;;) {
+      const run = await this.run(id);
+      if (accept(run)) return run;
+      if (Date.now() > end) assert.fail(`run ${id} stays ${JSON.stringify(run)}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+  ended(id) {
+    return this.until(id, (run) => run.ended_at !== null);
+  }
+}
+
+for (const major of [4, 3]) {
+  test(`SDK v${major}`, async (t) => {
+    const w = await new world(major).open();
+    const far = new Date(Date.now() + 86_400_000).toISOString();
+    const near = () => new Date(Date.now() + 300).toISOString();
+    try {
+      await t.test("two steps and a result", async () => {
+        const run = await w.ended(await w.start("two/steps", {}));
+        assert.equal(run.status, "Completed");
+        assert.deepEqual(run.output, { sum: 3 });
+      });
+      await t.test("the page's reminder is pushed at its time", async () => {
+        const run = await w.start("tasks/reminder.created", { id: "t-1", remindAt: near() });
+        await w.app.told("pushed", "t-1");
+        assert.equal((await w.ended(run)).status, "Completed");
+      });
+      await t.test("a matching event cancels it while it sleeps, another one does not, and whoever cleans up is told", async () => {
+        const run = await w.start("tasks/reminder.created", { id: "t-2", remindAt: far });
+        await w.until(run, (r) => r.state === "sleeping");
+        await w.send("tasks/deleted", { id: "other" });
+        assert.equal((await w.run(run)).state, "sleeping");
+        await w.send("tasks/deleted", { id: "t-2" });
+        assert.equal((await w.run(run)).status, "Cancelled");
+        await w.app.told("cleaned", "t-2");
+        assert.equal(w.app.count("pushed", "t-2"), 0);
+      });
+      await t.test("cancelled while a step executes: the step completes, the next one never starts", async () => {
+        const run = await w.start("slow/start", { id: "s-1", ms: 400 });
+        await w.app.told("executing", "s-1");
+        const cancelled = await w.api("DELETE", `/v1/runs/${run}`);
+        assert.equal(cancelled.status, 200);
+        assert.equal(cancelled.headers.get("x-caesura-outcome"), "cancelling");
+        assert.equal((await w.ended(run)).status, "Cancelled");
+        assert.equal(w.app.count("next", "s-1"), 0);
+      });
+      await t.test("parallel steps, loops, waits, children", async () => {
+        const [parallel, loop, parent] = [await w.start("parallel/start", {}), await w.start("loop/start", {}), await w.start("parent/start", {})];
+        assert.deepEqual((await w.ended(parallel)).output, 3);
+        assert.deepEqual((await w.ended(loop)).output, 10);
+        assert.deepEqual((await w.ended(parent)).output, 3);
+        const waits = await w.start("waits/start", { id: "o-1" });
+        await w.until(waits, (r) => r.state === "waiting");
+        await w.send("order/paid", { id: "o-1", amount: 7 });
+        assert.deepEqual((await w.ended(waits)).output, { amount: 7, late: null });
+      });
+      await t.test("retries, caught errors, and failures", async () => {
+        assert.equal((await w.ended(await w.start("retries/start", {}))).output, "at last");
+        assert.equal((await w.ended(await w.start("catches/start", {}))).output, "as written");
+        assert.equal((await w.ended(await w.start("fails/start", {}))).status, "Failed");
+        await w.app.told("failure", "never");
+      });
+      await t.test("bulk: a dry run counts, the window and the expression decide", async () => {
+        const runs = [];
+        for (const id of ["b-1", "b-2", "b-3"]) runs.push(await w.start("tasks/reminder.created", { id, remindAt: far }));
+        for (const run of runs) await w.until(run, (r) => r.state === "sleeping");
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        const request = { app_id: "app", function_id: "schedule-reminder", started_before: new Date().toISOString(), if: "event.data.id != 'b-2'" };
+        const dry = await w.api("POST", "/v1/cancellations", { ...request, dry_run: true });
+        assert.equal(dry.body.data.count, 2);
+        const made = await w.api("POST", "/v1/cancellations", request);
+        assert.equal(made.status, 200, JSON.stringify(made.body));
+        assert.equal((await w.ended(runs[0])).status, "Cancelled");
+        assert.equal((await w.ended(runs[2])).status, "Cancelled");
+        assert.equal((await w.run(runs[1])).state, "sleeping");
+        const shown = await w.api("GET", `/v1/cancellations/${made.body.data.id}`);
+        assert.equal(shown.body.data.progress.cancelled, 2);
+        const again = await w.api("POST", `/v1/runs/${runs[0]}/replay`);
+        await w.until(again.body.data.run_id, (r) => r.state === "sleeping");
+      });
+      await t.test("a paused function starts nothing", async () => {
+        assert.equal((await w.api("POST", "/v1/functions/app-two-steps/pause", { reason: "test" })).status, 200);
+        assert.equal((await w.run(await w.start("two/steps", {}))).status, "Skipped");
+        assert.equal((await w.api("POST", "/v1/functions/app-two-steps/resume", {})).body.data.skipped, 1);
+      });
+      await t.test("the server is killed and started again: nothing accepted is lost", async () => {
+        const sleeping = await w.start("tasks/reminder.created", { id: "k-1", remindAt: new Date(Date.now() + 1_500).toISOString() });
+        const executing = await w.start("slow/start", { id: "k-2", ms: 300 });
+        await w.app.told("executing", "k-2");
+        await w.server.end("SIGKILL");
+        await w.serve(w.port);
+        assert.equal((await w.ended(sleeping)).status, "Completed");
+        assert.equal((await w.ended(executing)).status, "Completed");
+        assert.equal(w.app.count("next", "k-2"), 1);
+      });
+      await t.test("bad requests are told what is wrong", async () => {
+        for (const [method, where, body, status, text] of [
+          ["GET", "/v1/runs/nonsense", undefined, 400, "Invalid run ID"],
+          ["GET", "/v1/runs/01ARZ3NDEKTSV4RRFFQ69G5FAV", undefined, 404, "no run"],
+          ["DELETE", "/v1/runs/01ARZ3NDEKTSV4RRFFQ69G5FAV", undefined, 404, "Unable to load function run"],
+          ["POST", "/e/key", { name: "inngest/x", data: {} }, 400, "reserved"],
+          ["POST", "/v1/cancellations", {}, 400, "app_id is required"],
+          ["POST", "/v1/cancellations", { app_id: "app", function_id: "none", started_before: "2024-01-01T00:00:00Z" }, 404, "function not found"],
+          ["POST", "/fn/register", { appName: "x", functions: [{ id: "x-f", triggers: [{ event: "a" }], throttle: { limit: 1 }, steps: { step: { runtime: { url: "http://127.0.0.1:1" } } } }] }, 400, "throttle"],
+          ["GET", "/nowhere", undefined, 404, "not part of"],
+        ]) {
+          const reply = await w.api(method, where, body);
+          assert.equal(reply.status, status, where);
+          assert.match(reply.body.error, new RegExp(text));
+        }
+      });
+    } finally {
+      await w.close();
+    }
+  });
+}

@@ -1,0 +1,167 @@
+// What SDKs and the server say to each other, as values.
+
+#include <boost/test/unit_test.hpp>
+
+#include "runtime/server/sdk_protocol.hpp"
+
+namespace {
+
+using namespace caesura;
+using namespace caesura::server;
+using namespace std::chrono_literals;
+using nlohmann::json;
+
+json a_function(json more = json::object()) {
+  json fn{{"id", "app-f"},
+          {"name", "f"},
+          {"triggers", {{{"event", "go"}, {"expression", "event.data.n > 1"}}}},
+          {"steps", {{"step", {{"id", "step"}, {"runtime", {{"type", "http"}, {"url", "http://127.0.0.1:1/api?fnId=app-f&stepId=step"}}}, {"retries", {{"attempts", 2}}}}}}}};
+  fn.update(more);
+  return fn;
+}
+app_registration registered(json fn) {
+  return read_registration(document(json{{"appName", "app"}, {"url", "http://127.0.0.1:1/api"}, {"functions", json::array({std::move(fn)})}}));
+}
+std::string refusal_of(json fn) {
+  try {
+    (void)registered(std::move(fn));
+  } catch (const error& e) {
+    return e.what();
+  }
+  return {};
+}
+http::response response(int status, const json& body, http::header_list headers = {{"x-inngest-sdk", "js:v4"}}) {
+  return {.status = status, .headers = std::move(headers), .body = body.dump()};
+}
+remote::answer operation(json op) { return read_response(response(206, json::array({std::move(op)})), remote::next_call); }
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(sdk_protocol)
+
+BOOST_AUTO_TEST_CASE(a_registration_becomes_functions_with_their_rules) {
+  const auto app = registered(a_function({{"cancel", {{{"event", "stop"}, {"if", "event.data.id == async.data.id"}, {"timeout", "1d2h"}}}},
+                                          {"concurrency", {{"limit", 3}, {"key", "event.data.user"}}},
+                                          {"timeouts", {{"start", "10s"}, {"finish", "1h"}}}}));
+  BOOST_TEST(app.name == "app");
+  BOOST_REQUIRE(app.functions.size() == 1U);
+  const auto& def = app.functions[0].definition;
+  BOOST_TEST(def.id == "app-f");
+  BOOST_TEST(def.triggers.at(0).when == "event.data.n > 1");
+  BOOST_TEST(def.cancel_on.at(0).when == "event.data.id == async.data.id");
+  BOOST_TEST((def.cancel_on.at(0).timeout == 26h));
+  BOOST_TEST(def.concurrency.at(0).limit == 3U);
+  BOOST_TEST((def.timeouts.finish == 1h));
+  BOOST_TEST(def.retries.retries == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(an_option_that_is_not_honoured_is_refused_by_name) {
+  for (const char* const option : {"throttle", "rateLimit", "debounce", "priority", "batchEvents", "idempotency", "singleton"}) {
+    const auto why = refusal_of(a_function({{option, {{"limit", 1}}}}));
+    BOOST_TEST(why.find(option) != std::string::npos);
+    BOOST_TEST(why.find("app-f") != std::string::npos);
+  }
+  BOOST_TEST(refusal_of(a_function({{"triggers", {{{"cron", "* * * * *"}}}}})).find("cron") != std::string::npos);
+  BOOST_TEST(refusal_of(a_function({{"concurrency", {{"limit", 1}, {"scope", "env"}, {"key", "'a'"}}}})).find("scope") != std::string::npos);
+  BOOST_TEST(refusal_of(a_function({{"cancel", {{{"event", "stop"}, {"timeout", "soon"}}}}})).find("soon") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_planned_step_is_called_at_the_functions_url_with_its_id) {
+  BOOST_TEST(url_of_step("http://h/api?fnId=f&stepId=step", "abc").value() == "http://h/api?fnId=f&stepId=abc");
+  BOOST_TEST(url_of_step("http://h/api?stepId=step&fnId=f", "a&b").value() == "http://h/api?stepId=a%26b&fnId=f");
+  BOOST_TEST(url_of_step("http://h/api", "abc").value() == "http://h/api?stepId=abc");
+  BOOST_TEST(!url_of_step("ftp://h/api", "abc").has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_call_carries_event_and_recorded_steps_in_their_shapes) {
+  remote::call call{.run = run_id{{1}}, .function = "app-f", .attempt = 2, .attempts = 5, .activation = 7, .plans_only = true};
+  call.trigger = {.name = "go", .data = {{"n", 2}}, .id = "e1", .time = time_point{5ms}};
+  call.steps = {{.id = "h1", .result = {{"x", 1}}},
+                {.id = "h2", .kind = step_kind::sleep},
+                {.id = "h3", .result = {{"name", "Error"}, {"message", "no"}}, .error = recorded_error{.name = "Error", .message = "no"}},
+                {.id = "h4", .kind = step_kind::wait_for_event, .result = {{"name", "paid"}, {"data", {{"a", 1}}}}},
+                {.id = "h5", .kind = step_kind::invoke, .error = recorded_error{.name = std::string{invoke_error::timed_out}, .message = "late"}}};
+  const auto body = json::parse(call_body(call));
+  BOOST_TEST(body["event"]["data"]["n"] == 2);
+  BOOST_TEST(body["event"]["ts"] == 5);
+  BOOST_TEST(body["steps"]["h1"] == (json{{"data", {{"x", 1}}}}));
+  BOOST_TEST(body["steps"]["h2"].is_null());
+  BOOST_TEST(body["steps"]["h3"]["error"]["message"] == "no");
+  BOOST_TEST(body["steps"]["h4"]["name"] == "paid");
+  BOOST_TEST(body["steps"]["h5"]["error"]["name"] == "InngestInvokeTimeoutError");
+  BOOST_TEST(body["ctx"]["attempt"] == 1);
+  BOOST_TEST(body["ctx"]["max_attempts"] == 5);
+  BOOST_TEST(body["ctx"]["qi_id"] == "7");
+  BOOST_TEST(body["ctx"]["disable_immediate_execution"] == true);
+  BOOST_TEST(body["ctx"]["stack"]["current"] == 5);
+}
+
+BOOST_AUTO_TEST_CASE(responses_become_answers) {
+  const auto completed = read_response(response(200, {{"sum", 3}}), remote::next_call);
+  BOOST_TEST(completed.is_completed);
+  BOOST_TEST(completed.output.json()["sum"] == 3);
+
+  const auto ran = operation({{"op", "StepRun"}, {"id", "h"}, {"displayName", "a"}, {"data", 1}});
+  BOOST_TEST(ran.steps.at(0).id == "h");
+  BOOST_TEST(ran.steps.at(0).name == "a");
+  BOOST_TEST(ran.steps.at(0).result.get<int>() == 1);
+
+  const auto sleep = operation({{"op", "Sleep"}, {"id", "h"}, {"name", "1d2h"}});
+  BOOST_TEST((sleep.operations.at(0).delay == 26h));
+  const auto until = operation({{"op", "Sleep"}, {"id", "h"}, {"name", "2030-01-01T00:00:00.000Z"}});
+  BOOST_TEST(until.operations.at(0).until.has_value());
+  const auto wait = operation({{"op", "WaitForEvent"}, {"id", "h"}, {"name", "paid"}, {"opts", {{"timeout", "1h"}, {"if", "async.data.a == 1"}}}});
+  BOOST_TEST(wait.operations.at(0).event == "paid");
+  BOOST_TEST(wait.operations.at(0).when == "async.data.a == 1");
+  const auto invoke = operation({{"op", "InvokeFunction"}, {"id", "h"}, {"opts", {{"function_id", "app-g"}, {"payload", {{"data", {{"n", 1}}}}}}}});
+  BOOST_TEST(invoke.operations.at(0).function == "app-g");
+  BOOST_TEST(operation({{"op", "DiscoveryRequest"}, {"id", "h"}}).asks_again);
+  BOOST_TEST(operation({{"op", "RunComplete"}, {"id", "h"}, {"data", 5}}).is_completed);
+  BOOST_TEST(operation({{"op", "StepPlanned"}, {"id", "h"}, {"opts", {{"parallelMode", "race"}}}}).goes_on_at_first);
+}
+
+BOOST_AUTO_TEST_CASE(failures_say_whether_they_are_tried_again) {
+  const auto step = operation({{"op", "StepError"}, {"id", "h"}, {"error", {{"name", "Error"}, {"message", "no"}}}});
+  BOOST_TEST(step.failed.value().error->message == "no");
+  BOOST_TEST(!step.is_final);
+  BOOST_TEST(operation({{"op", "StepError"}, {"id", "h"}, {"error", {{"message", "no"}, {"noRetry", true}}}}).is_final);
+  BOOST_TEST(operation({{"op", "StepFailed"}, {"id", "h"}, {"error", {{"message", "no"}}}}).steps.at(0).error.has_value());
+
+  const auto retriable = read_response(response(500, {{"name", "Error"}, {"message", "no"}}, {{"x-inngest-no-retry", "false"}, {"retry-after", "90"}}), remote::next_call);
+  BOOST_TEST(retriable.error->message == "no");
+  BOOST_TEST(!retriable.is_final);
+  BOOST_TEST((retriable.retry_after == 90s));
+  BOOST_TEST(read_response(response(400, {{"message", "no"}}, {{"x-inngest-no-retry", "true"}}), remote::next_call).is_final);
+  BOOST_TEST(read_response({.status = 502, .body = "<html>"}, remote::next_call).error->message.find("502") != std::string::npos);
+  BOOST_TEST(read_response(response(200, 1, {}), remote::next_call).error->message.find("x-inngest-sdk") != std::string::npos);
+  BOOST_TEST(read_response({.status = 206, .headers = {{"x-inngest-sdk", "js"}}, .body = "{"}, remote::next_call).error.has_value());
+  const auto unknown = operation({{"op", "AIGateway"}, {"id", "h"}});
+  BOOST_TEST(unknown.is_final);
+  BOOST_TEST(unknown.error->message.find("AIGateway") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_streamed_response_is_what_its_body_says) {
+  const json inner{{"status", 206}, {"body", R"([{"op":"StepRun","id":"h","data":1}])"}, {"headers", {{"x-inngest-sdk", "js:v4"}}}};
+  BOOST_TEST(read_response(response(201, inner), remote::next_call).steps.size() == 1U);
+  BOOST_TEST(read_response({.status = 201, .headers = {{"x-inngest-sdk", "js"}}, .body = "   "}, remote::next_call).error.has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_checkpoint_holds_executed_steps_only) {
+  const auto read = read_checkpoint(document(json{{"qi_id", "12"}, {"steps", {{{"op", "StepRun"}, {"id", "h"}, {"data", 1}}}}}));
+  BOOST_TEST(read.activation == 12U);
+  BOOST_TEST(read.steps.at(0).id == "h");
+  BOOST_CHECK_THROW((void)read_checkpoint(document(json{{"qi_id", "12"}, {"steps", {{{"op", "Sleep"}, {"id", "h"}}}}})), error);
+  BOOST_CHECK_THROW((void)read_checkpoint(document(json{{"qi_id", "x"}, {"steps", json::array()}})), error);
+}
+
+BOOST_AUTO_TEST_CASE(events_are_read_strictly) {
+  const auto e = read_event({{"name", "go"}, {"data", {{"n", 1}, {"_inngest", {{"x", 1}}}}}, {"ts", 1'700'000'000'000}});
+  BOOST_TEST(!e.data.json().contains("_inngest"));
+  BOOST_TEST((e.time.value() == time_point{duration{1'700'000'000'000}}));
+  BOOST_TEST(read_event({{"name", "go"}}).data.is_object());
+  for (const json& bad : {json{{"name", "go"}, {"data", 5}}, json{{"name", "go"}, {"ts", "now"}}, json{{"name", "go"}, {"ts", 5}}, json("go")}) {
+    BOOST_CHECK_THROW((void)read_event(bad), error);
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()

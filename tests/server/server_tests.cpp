@@ -1,0 +1,184 @@
+// A server and an app on this machine, over HTTP. The app is a listener that answers as an SDK would; the SDKs themselves are in tests/sdk.
+
+#include <boost/test/unit_test.hpp>
+
+#include <future>
+#include <mutex>
+
+#include "runtime/server/http/client.hpp"
+#include "runtime/server/http/listener.hpp"
+#include "runtime/server/server.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+namespace {
+
+using namespace caesura;
+using namespace std::chrono_literals;
+using nlohmann::json;
+
+// Answers each call with what the test's function makes of its body.
+class fake_app {
+ public:
+  using code = std::function<json(const json& call)>;  // an array: operations; anything else: the result
+  explicit fake_app(code code)
+      : code_{std::move(code)}, listener_{{.port = 0}, [this](http::request&& request, const http::responder& respond) {
+                                            const auto made = code_(json::parse(request.body));
+                                            auto response = http::response::json(made.is_array() ? 206 : 200, made.dump());
+                                            response.headers.add("x-inngest-sdk", "test");
+                                            respond(std::move(response));
+                                          }} {}
+  [[nodiscard]] json registration() const {
+    const auto url = "http://127.0.0.1:" + std::to_string(listener_.port()) + "/api?fnId=app-f&stepId=step";
+    return {{"appName", "app"},
+            {"url", url},
+            {"functions",
+             {{{"id", "app-f"},
+               {"triggers", {{{"event", "go"}}}},
+               {"cancel", {{{"event", "stop"}, {"if", "event.data.id == async.data.id"}}}},
+               {"steps", {{"step", {{"runtime", {{"url", url}}}}}}}}}}};
+  }
+
+ private:
+  code code_;
+  http::listener listener_;
+};
+
+struct reply {
+  int status{0};
+  json body{};
+  http::header_list headers{};
+};
+
+class server_world {
+ public:
+  explicit server_world(server::server_options options = {}) {
+    options.directory = directory_.path() + "/store";
+    options.port = 0;
+    server_ = std::make_unique<server::server>(std::move(options));
+  }
+  reply ask(const std::string& method, const std::string& path, const json& body = nullptr, http::header_list headers = {}) {
+    http::outgoing request{.method = method, .url = "http://127.0.0.1:" + std::to_string(server_->port()) + path, .headers = std::move(headers)};
+    if (!body.is_null()) request.body = body.is_string() ? body.get<std::string>() : body.dump();
+    std::promise<http::outcome> answered;
+    client_.send(std::move(request), [&](http::outcome outcome) { answered.set_value(std::move(outcome)); });
+    const auto response = std::get<http::response>(answered.get_future().get());
+    return {response.status, response.body.empty() ? json{} : json::parse(response.body), response.headers};
+  }
+  std::string start(const json& data) {
+    const auto sent = ask("POST", "/e/key", {{"name", "go"}, {"data", data}});
+    BOOST_REQUIRE(sent.status == 200);
+    return ask("GET", "/v1/events/" + sent.body["ids"][0].get<std::string>() + "/runs").body["data"][0]["run_id"];
+  }
+  json ended(const std::string& run) {
+    BOOST_REQUIRE(server_->runtime().wait(*parse_id<run_id>(run), 60s).has_value());
+    return ask("GET", "/v1/runs/" + run).body["data"];
+  }
+  server::server& server() { return *server_; }
+
+ private:
+  testing::temporary_directory directory_;
+  http::client client_;
+  std::unique_ptr<server::server> server_;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(server_over_http)
+
+BOOST_AUTO_TEST_CASE(a_registered_function_is_called_until_it_completes) {
+  fake_app app{[](const json& call) -> json {
+    if (!call["steps"].contains("h1")) return json::array({{{"op", "StepRun"}, {"id", "h1"}, {"data", call["event"]["data"]["n"]}}});
+    return {{"twice", 2 * call["steps"]["h1"]["data"].get<int>()}};
+  }};
+  server_world world;
+  BOOST_TEST(world.ask("POST", "/fn/register", app.registration()).body["ok"] == true);
+  const auto run = world.ended(world.start({{"n", 4}}));
+  BOOST_TEST(run["status"] == "Completed");
+  BOOST_TEST(run["output"]["twice"] == 8);
+}
+
+BOOST_AUTO_TEST_CASE(a_call_that_is_out_completes_and_the_cancelled_run_is_not_called_again) {
+  std::promise<void> is_called;
+  std::promise<void> may_answer;
+  std::atomic<int> calls{0};
+  fake_app app{[&, gate = may_answer.get_future().share()](const json&) -> json {
+    if (++calls == 1) is_called.set_value();
+    gate.wait();
+    return json::array({{{"op", "StepRun"}, {"id", "h1"}, {"data", 1}}});
+  }};
+  server_world world;
+  world.ask("POST", "/fn/register", app.registration());
+  const auto run = world.start({{"id", "t-1"}});
+  is_called.get_future().wait();
+  const auto cancelled = world.ask("DELETE", "/v1/runs/" + run + "?reason=asked");
+  BOOST_TEST(cancelled.status == 200);
+  BOOST_TEST(cancelled.headers.get("x-caesura-outcome") == "cancelling");
+  may_answer.set_value();
+  const auto ended = world.ended(run);
+  BOOST_TEST(ended["status"] == "Cancelled");
+  BOOST_TEST(ended["cancelled_by"]["reason"] == "asked");
+  BOOST_TEST(world.ask("GET", "/v0/runs/" + run + "/actions").body["h1"]["data"] == 1);
+  BOOST_TEST(calls == 1);
+  BOOST_TEST(world.ask("DELETE", "/v1/runs/" + run).headers.get("x-caesura-outcome") == "already_cancelled");
+}
+
+BOOST_AUTO_TEST_CASE(events_with_one_seed_are_accepted_once_and_an_array_is_accepted_whole_or_not_at_all) {
+  server_world world;
+  const json events = json::array({{{"name", "a"}, {"data", json::object()}}, {{"name", "b"}, {"data", json::object()}}});
+  const auto first = world.ask("POST", "/e/key", events, {{"x-inngest-event-id-seed", "1,AAAA"}});
+  const auto again = world.ask("POST", "/e/key", events, {{"x-inngest-event-id-seed", "1,AAAA"}});
+  BOOST_TEST(first.status == 200);
+  BOOST_TEST(first.body["ids"] == again.body["ids"]);
+  const auto bad = world.ask("POST", "/e/key", json::array({{{"name", "c"}, {"id", "c1"}}, {{"name", "inngest/x"}}}));
+  BOOST_TEST(bad.status == 400);
+  BOOST_TEST(world.ask("POST", "/e/key", {{"name", "c"}, {"id", "c1"}, {"data", {{"other", 1}}}}).status == 200);
+  BOOST_TEST(world.ask("POST", "/e/key", {{"name", "c"}, {"id", "c1"}, {"data", {{"other", 2}}}}).status == 409);
+}
+
+BOOST_AUTO_TEST_CASE(malformed_requests_are_answered_with_what_is_wrong) {
+  server_world world;
+  BOOST_TEST(world.ask("POST", "/e/key", "{").status == 400);
+  BOOST_TEST(world.ask("POST", "/fn/register", "[]").status == 400);
+  BOOST_TEST(world.ask("POST", "/fn/register", {{"appName", 5}}).status == 400);
+  BOOST_TEST(world.ask("POST", "/v1/cancellations", {{"app_id", "a"}, {"function_id", "f"}, {"started_before", "soon"}}).status == 400);
+  BOOST_TEST(world.ask("POST", "/v1/checkpoint/01ARZ3NDEKTSV4RRFFQ69G5FAV/async", {{"qi_id", "1"}, {"steps", json::array()}}).status == 404);
+  BOOST_TEST(world.ask("POST", "/v1/functions/none/pause").status == 404);
+  BOOST_TEST(world.ask("GET", "/v1/cancellations/none").status == 400);
+  BOOST_TEST(world.ask("PATCH", "/v1/runs").status == 404);
+}
+
+BOOST_AUTO_TEST_CASE(with_keys_the_api_asks_for_them) {
+  server_world world{{.signing_key = "signkey-test-00ff", .event_keys = {"right"}}};
+  BOOST_TEST(world.ask("GET", "/v1/functions").status == 401);
+  BOOST_TEST(world.ask("GET", "/v1/functions", nullptr, {{"authorization", "Bearer signkey-test-00ff"}}).status == 401);
+  BOOST_TEST(world.ask("POST", "/e/wrong", {{"name", "a"}}).status == 401);
+  BOOST_TEST(world.ask("POST", "/e/right", {{"name", "a"}}).status == 200);
+  BOOST_TEST(world.ask("GET", "/health").status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(a_server_that_others_can_reach_needs_keys) {
+  const testing::temporary_directory directory;
+  BOOST_CHECK_EXCEPTION((server::server{{.directory = directory.path(), .host = "0.0.0.0", .port = 0}}), error,
+                        [](const error& e) { return std::string{e.what()}.find("signing key") != std::string::npos; });
+}
+
+BOOST_AUTO_TEST_CASE(a_stop_gives_up_the_calls_that_are_out) {
+  std::promise<void> is_called;
+  std::promise<void> may_answer;
+  std::once_flag once;
+  fake_app app{[&, gate = may_answer.get_future().share()](const json&) -> json {
+    std::call_once(once, [&] { is_called.set_value(); });
+    gate.wait();
+    return 1;
+  }};
+  {
+    server_world world;
+    world.ask("POST", "/fn/register", app.registration());
+    world.start({{"id", "t-1"}});
+    is_called.get_future().wait();
+    world.server().stop(0ms);
+  }
+  may_answer.set_value();
+}
+
+BOOST_AUTO_TEST_SUITE_END()
