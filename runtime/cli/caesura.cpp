@@ -101,7 +101,8 @@ void add_send(CLI::App& app, const settings& at) {
   command->add_option("data", *data, "Its data, a JSON object");
   command->add_option("--id", *id, "Makes sending it again harmless for 24 h");
   command->callback([=, &at] {
-    json event{{"name", *name}, {"data", json::parse(*data)}};
+    json event{{"name", *name}, {"data", json::parse(*data, nullptr, false)}};
+    if (!event["data"].is_object()) throw std::runtime_error{"the data is \"" + *data + "\", which is no JSON object such as {\"id\": \"t-17\"}"};
     if (!id->empty()) event["id"] = *id;
     const auto sent = at.server().ask("POST", "/e/cli", json::array({event}));
     std::cout << sent.body["ids"][0].get<std::string>() << '\n';

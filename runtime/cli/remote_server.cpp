@@ -16,7 +16,10 @@ remote_server::reply remote_server::ask(const std::string& method, const std::st
   std::promise<http::outcome> answered;
   client_.send(std::move(request), [&](http::outcome outcome) { answered.set_value(std::move(outcome)); });
   const auto outcome = answered.get_future().get();
-  if (const auto* failure = std::get_if<http::failure>(&outcome)) throw std::runtime_error{failure->text};
+  if (const auto* failure = std::get_if<http::failure>(&outcome)) {
+    const bool is_there = failure->kind != http::failure_kind::connect;
+    throw std::runtime_error{failure->text + (is_there ? "" : ". Is a server running there? Start one with: caesura serve --dir DIRECTORY")};
+  }
   const auto& response = std::get<http::response>(outcome);
   reply result{.status = response.status, .headers = response.headers};
   if (!response.body.empty()) result.body = nlohmann::json::parse(response.body, nullptr, false);

@@ -3,6 +3,7 @@
 #include <ctime>
 #include <utility>
 
+#include "runtime/server/http/json_reader.hpp"
 #include "runtime/server/http/json_writer.hpp"
 #include "runtime/server/http/signature.hpp"
 #include "runtime/server/sdk_protocol.hpp"
@@ -36,6 +37,8 @@ void app_link::make(const std::string& url, remote::call value, std::function<vo
     request.headers.add("x-run-id", to_string(value.run));
     request.headers.add("x-inngest-step-id", value.step);
     if (!settings_.signing_key.empty()) {
+      // An SDK whose framework has parsed the body signs what it makes of it again, in the one canonical form.
+      request.body = http::write_json(http::parse_json(request.body), http::json_form::canonical);
       request.headers.add("x-inngest-signature", http::sign_request(settings_.signing_key, request.body, unix_seconds()));
     }
     send(std::move(request), [this, step = value.step, done](http::outcome outcome) {
