@@ -68,6 +68,13 @@ error as_error(std::exception_ptr thrown) {
   }
 }
 
+// The run whose actor says it; null for what anybody else asks for.
+const run_id* reporting_run(const command& command) {
+  return std::visit(overloaded{[](const advance_run& c) { return &c.run; }, [](const parked_run& c) { return &c.run; },
+                               [](const lost_run& c) { return &c.run; }, [](const auto&) -> const run_id* { return nullptr; }},
+                    command.body);
+}
+
 std::uint64_t mix(std::uint64_t& state) {  // splitmix64
   std::uint64_t z = (state += 0x9E3779B97F4A7C15ULL);
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
@@ -86,7 +93,7 @@ router::router(storage::store& store, std::unique_ptr<router_state> state, const
 router::~router() = default;
 
 void router::take(command_ptr command) {
-  if (take_volatile(*command)) return;
+  if (take_volatile(*command) || wait_behind_postponed(command)) return;
   try {
     open_batch();
     batch_.push_back(command);
@@ -273,7 +280,22 @@ void router::retry_alone(std::vector<command_ptr> batch) {
   for (const auto& command : batch) run_alone(command);
 }
 
+// What a run reports is recorded in its order: a later report stands on what the earlier ones bring. All that is postponed of a run is due
+// at the same time.
+bool router::wait_behind_postponed(const command_ptr& command) {
+  const auto* run = postponed_.empty() ? nullptr : reporting_run(*command);
+  if (run == nullptr) return false;
+  const auto ahead = std::ranges::find_if(postponed_, [&](const postponed& entry) {
+    const auto* other = reporting_run(*entry.command);
+    return other != nullptr && *other == *run;
+  });
+  if (ahead == postponed_.end()) return false;
+  postponed_.push_back({command, ahead->retry_at});
+  return true;
+}
+
 void router::run_alone(const command_ptr& command) {
+  if (wait_behind_postponed(command)) return;
   try {
     tx_ = store_.begin_write();
     batch_.push_back(command);

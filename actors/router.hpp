@@ -65,6 +65,7 @@ class router {
   void take_back();
   void retry_alone(std::vector<command_ptr> batch);
   void run_alone(const command_ptr& command);
+  bool wait_behind_postponed(const command_ptr& command);
   void could_not(const command_ptr& command, const error& why);
   void commit();
   [[nodiscard]] bool is_committed_after_all();

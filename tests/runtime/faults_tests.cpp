@@ -29,6 +29,13 @@ struct faulty_world : world {
               co_return a * 10 + b;
             }};
   }
+  function two_at_once() {
+    return {.id = "f", .triggers = {{.event = "go"}}, .body = [this](context step) -> task<int> {
+              const auto [a, b] = co_await caesura::all(step.run("a", [&] { return ++executed; }), step.run("b", [&] { return ++executed; }));
+              const int c = co_await step.run("c", [&] { return ++executed; });
+              co_return a * 100 + b * 10 + c;
+            }};
+  }
 };
 
 errc code_of(const std::function<void()>& call) {
@@ -72,6 +79,37 @@ BOOST_FIXTURE_TEST_CASE(an_executing_step_keeps_its_result_until_there_is_room, 
   advance(5s);
   BOOST_TEST(executed == 2);
   BOOST_TEST(runtime().result<int>(run_of) == 12);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_later_report_of_a_run_waits_for_an_earlier_one_that_could_not_be_recorded, faulty_world) {
+  open({two_at_once()});
+  const auto run_of = start({.name = "go"});
+  settle();
+  is_full = true;
+  execute_step();
+  is_full = false;
+  execute_step();
+  BOOST_TEST(executed == 2);
+  BOOST_TEST(runtime().steps(run_of).empty());
+  BOOST_TEST(steps().waiting() == 0U);  // the next step does not start before the records of both are durable
+  advance(1s);
+  BOOST_TEST(executed == 3);
+  BOOST_TEST(runtime().steps(run_of).size() == 3U);
+  BOOST_TEST(runtime().result<int>(run_of) == 123);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_cancelled_run_ends_with_the_results_that_waited_for_room, faulty_world) {
+  open({two_at_once()});
+  const auto run_of = start({.name = "go"});
+  settle();
+  is_full = true;
+  execute_step();
+  is_full = false;
+  BOOST_TEST(runtime().cancel(run_of) == cancel_outcome::cancelling);
+  advance(1s);
+  BOOST_TEST(status(run_of) == run_status::cancelled);
+  BOOST_TEST(executed == 1);
+  BOOST_TEST(runtime().steps(run_of).size() == 1U);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_failed_commit_leaves_listeners_timers_and_queue_as_they_were, faulty_world) {
