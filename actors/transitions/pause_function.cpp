@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "actors/transitions/held.hpp"
 #include "actors/transitions/transitions.hpp"
 
 namespace caesura::actors {
@@ -86,6 +87,7 @@ bool work_off_resume(turn& now, open_sweep& sweep) {
     const auto run = settle_sweeps(now, find_live(now, id));
     if (run == nullptr || run->status != run_status::held) continue;
     if (now.state.definition_of(*run).record.function != sweep.record.function) continue;
+    if (!run->is_paused && run->held_because != missing_text(sweep.record.function)) continue;  // held for another reason
     if (is_held_by_pause(now.state, *run)) return true;  // paused again meanwhile
     start_or_queue(now, *run, *run);
   }

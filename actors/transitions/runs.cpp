@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "actors/planted_faults.hpp"
+#include "actors/transitions/held.hpp"
 #include "actors/transitions/transitions.hpp"
 
 namespace caesura::actors {
@@ -112,7 +113,7 @@ std::string paused_text(const std::string& function, const storage::function_sta
 bool hold_if_blocked(turn& now, const storage::run_record& before, storage::run_record& after) {
   const auto& function = now.state.definition_of(after).record.function;
   if (now.state.functions->find(function) == nullptr) {
-    after.held_because = "function \"" + function + "\" is not registered in this process";
+    after.held_because = missing_text(function);
     now.say("run " + text_of(after.id) + " is held: " + after.held_because, after.id);
   } else if (!is_held_by_pause(now.state, after) || is_planted(fault::pause_ignored)) {
     return false;
