@@ -210,8 +210,11 @@ void model::begin(model_run& run, const actors::advance_run& command) {
   }
   const auto before = std::exchange(run.pending, {});
   const auto consumed = run.consumed;  // waits that begin side by side look back to the same place
-  run.any_from = where.is_any ? std::optional{seen} : std::nullopt;
-  const auto is_decided = [&] { return where.is_any && run.rows.size() > seen; };
+  const auto is_recorded = [&](const auto& entry) { return std::ranges::find(run.rows, entry.first, &step_info::id) != run.rows.end(); };
+  // Late rows of another place, of a loser, are none of this `any`.
+  const auto rows_before = std::ranges::any_of(where.pending, is_recorded) ? seen : run.rows.size();
+  run.any_from = where.is_any ? std::optional{rows_before} : std::nullopt;
+  const auto is_decided = [&] { return where.is_any && std::ranges::any_of(where.pending, is_recorded); };
   std::vector<const std::pair<std::string, operation>*> invokes;
   std::vector<const std::pair<std::string, operation>*> sends;
   for (const auto& entry : where.pending) {
