@@ -397,6 +397,8 @@ void start_or_queue(turn& now, const storage::run_record& before, storage::run_r
   } else {
     after.status = run_status::queued;
     after.due.reset();
+    after.held_because.clear();
+    after.is_paused = false;
     replace_run(now, before, std::move(after));
   }
 }
