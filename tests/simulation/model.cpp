@@ -130,6 +130,7 @@ void model::take(const actors::advance_run& command) {
   const auto due = progress_of(run.what, run.rows).pending;
   for (const auto& failure : command.failures) {
     check_execution(run, failure);
+    run.failed_attempts[failure.step] = failure.failed_attempts;
     if (std::ranges::none_of(due, [&](const auto& p) { return p.first == failure.step; })) continue;
     std::erase_if(run.pending, [&](const model_pending& p) { return p.step == failure.step; });
     run.pending.push_back({.step = failure.step, .due = now_ + failure.retry_in, .failed_attempts = failure.failed_attempts});
@@ -172,8 +173,8 @@ const model::execution* model::take_execution(const model_run& run, const std::s
 void model::check_execution(model_run& run, const step_info& row, int interruptions) {
   const auto name = text(run.id) + ": step " + row.id;
   for (const auto& known : run.rows) require(known.id != row.id, name + " is recorded twice");
-  const auto* before = run.find_pending(row.id);
-  const auto attempt = (before == nullptr ? 0 : before->failed_attempts) + 1;
+  const auto before = run.failed_attempts.find(row.id);
+  const auto attempt = (before == run.failed_attempts.end() ? 0 : before->second) + 1;
   const auto* done = take_execution(run, row.id, attempt);
   if (done == nullptr) {
     require(row.error && row.error->name == step_interrupted && interruptions > interruption_limit_, name + " is recorded and was not executed");
