@@ -696,31 +696,22 @@ std::vector<run_id> model::unknown_runs() const {
   return unknown;
 }
 
-// What bulk replays have created.
+// What bulk replays have done by now: how far each has got is the store's word, what that means for each run is not.
 void model::take_replays() {
-  for (const auto& id : unknown_runs()) {
-    const auto stored = store_->find_run(id);
-    model_sweep* by = nullptr;
-    for (auto& sweep : sweeps_) {
-      if (!sweep.is_replay || by != nullptr) continue;
-      auto next = sweep.next;
-      const auto is_refused = [&](const run_id& one) {
-        const auto* run = find(one);
-        return run == nullptr || !run->is_ended || is_paused(function_of(*run).id);
-      };
-      while (next < sweep.ids.size() && sweep.ids[next] != stored->replay_of && is_refused(sweep.ids[next])) ++next;
-      if (next == sweep.ids.size() || sweep.ids[next] != stored->replay_of) continue;
-      sweep.next = next + 1;
-      by = &sweep;
+  for (auto& sweep : sweeps_) {
+    if (!sweep.is_replay) continue;
+    const auto job = store_->find_bulk(id_cast<bulk_id>(sweep.place));
+    require(job && job->next >= sweep.next && job->next <= sweep.ids.size(), "a bulk replay has lost its place");
+    for (; sweep.next < job->next; ++sweep.next) {
+      const auto* before = find(sweep.ids[sweep.next]);
+      if (before == nullptr || !before->is_ended || is_paused(function_of(*before).id)) continue;  // refused
+      const auto unknown = unknown_runs();
+      require(!unknown.empty(), "a bulk replay has passed over " + text(before->id));
+      auto& again = create(before->function, events_.at(before->event), unknown[0]);
+      again.replay_of = before->id;
+      again.root = before->root.is_nil() ? before->id : before->root;
     }
-    if (by == nullptr) return;
-    const auto* before = find(stored->replay_of);
-    require(before->is_ended, "a bulk replay repeated " + text(before->id) + ", which has not ended");
-    const auto function = before->function;
-    const auto root = before->root.is_nil() ? before->id : before->root;
-    auto& again = create(function, events_.at(before->event), id);
-    again.replay_of = stored->replay_of;
-    again.root = root;
+    require(job->status != storage::bulk_status::done || sweep.next == sweep.ids.size(), "a bulk replay ended before it was done");
   }
 }
 

@@ -109,7 +109,7 @@ struct model_sweep {
   bool is_replay{false};
   std::vector<run_id> ids{};           // pinned
   std::optional<run_filter> filter{};  // or by filter; `when` is empty or a key
-  std::size_t next{0};                 // replay
+  std::size_t next{0};                 // replay: what comes before has been replayed or refused
   run_id root{};
   position as_of{};
 };
