@@ -628,13 +628,14 @@ void model::tell_parent(const model_run& child) {
 
 // ---- jobs over many runs: each acts on a run at its own place in the order, whenever the router gets to it
 
-void model::settle(const run_id& id) {
+void model::settle(const run_id& id, const std::optional<position>& up_to) {
   if (sweeps_.empty()) return;
   auto& run = run_at(id);
   if (run.is_ended) return;
-  if (!run.parent.is_nil()) settle(run.parent);
+  if (!run.parent.is_nil()) settle(run.parent, up_to);
   std::vector<model_sweep> due;
   for (const auto& sweep : sweeps_) {
+    if (up_to && sweep.place > *up_to) continue;
     if (sweep.place > run.asked && sweep.place > id_cast<position>(run.id)) due.push_back(sweep);
   }
   std::ranges::sort(due, {}, &model_sweep::place);
@@ -725,7 +726,8 @@ void model::settle_changed() {
   }
   for (const auto& id : ids) {
     const auto stored = store_->find_run(id);
-    if (stored && (stored->swept_to != runs_.at(id).swept_to || caesura::is_ended(stored->status))) settle(id);
+    // A job that was opened afterwards has not acted on it yet.
+    if (stored && (stored->swept_to != runs_.at(id).swept_to || caesura::is_ended(stored->status))) settle(id, stored->swept_to);
   }
 }
 

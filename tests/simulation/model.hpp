@@ -195,7 +195,7 @@ class model {
   void recover();
 
   // Jobs over many runs
-  void settle(const run_id& id);
+  void settle(const run_id& id, const std::optional<position>& up_to = {});
   void act(model_run& run, const model_sweep& sweep);
   [[nodiscard]] bool descends(const model_run& run, const model_sweep& sweep) const;
   [[nodiscard]] bool is_meant(const model_run& run, const model_sweep& sweep) const;
