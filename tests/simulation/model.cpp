@@ -675,8 +675,18 @@ bool model::is_meant(const model_run& run, const model_sweep& sweep) const {
   if (!sweep.filter) return std::ranges::binary_search(sweep.ids, run.id);
   const auto& filter = *sweep.filter;
   const auto is_among = [](const auto& values, const auto& value) { return values.empty() || std::ranges::find(values.values, value) != values.values.end(); };
-  if (!is_among(filter.function, function_of(run).id) || !is_among(filter.status, run.status)) return false;
+  if (!is_among(filter.function, function_of(run).id) || !is_among(filter.status, status_before(run, sweep))) return false;
   return filter.when.empty() || filter.when == "event.data.key == '" + key_in(run.data) + "'";
+}
+
+// What the run is when the job asks it. One that this very command has woken has a place, or waits for one, or is held: the store says which, and
+// that the job hit a resting run says that it waited.
+run_status model::status_before(const model_run& run, const model_sweep& sweep) const {
+  if (run.status == run_status::running || !touched_.contains(run.id)) return run.status;
+  const auto stored = store_->find_run(run.id);
+  if (!stored) fail(text(run.id) + " is not stored");
+  if (!caesura::is_ended(stored->status)) return stored->status;
+  return stored->cancelled_by && stored->cancelled_by->bulk == id_cast<bulk_id>(sweep.place) ? run_status::queued : stored->status;
 }
 
 void model::open_bulk(cancel_source source, const std::string& by, bool is_replay, const std::optional<run_filter>& filter, std::vector<run_id> ids) {

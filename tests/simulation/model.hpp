@@ -199,6 +199,7 @@ class model {
   void act(model_run& run, const model_sweep& sweep);
   [[nodiscard]] bool descends(const model_run& run, const model_sweep& sweep) const;
   [[nodiscard]] bool is_meant(const model_run& run, const model_sweep& sweep) const;
+  [[nodiscard]] run_status status_before(const model_run& run, const model_sweep& sweep) const;
   void open_bulk(cancel_source source, const std::string& by, bool is_replay, const std::optional<run_filter>& filter, std::vector<run_id> ids);
   void take_replays();
   void settle_changed();
