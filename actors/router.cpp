@@ -108,6 +108,13 @@ void router::take(command_ptr command) {
   if (is_batch_full()) flush();
 }
 
+// Whether the router has sent itself such a command that it has not taken yet; null for commands of others.
+bool* router::turn_of(const command& command) {
+  return std::visit(overloaded{[&](const route_outbox&) { return &has_outbox_turn_; }, [&](const sweep_slice&) { return &has_sweep_turn_; },
+                               [&](const purge_slice&) { return &has_purge_turn_; }, [](const auto&) -> bool* { return nullptr; }},
+                    command.body);
+}
+
 // Commands that touch no durable state.
 bool router::take_volatile(const command& command) {
   if (const auto* request = std::get_if<watch_run>(&command.body)) {
@@ -130,9 +137,7 @@ bool router::take_volatile(const command& command) {
     return true;
   }
   if (const auto* request = std::get_if<stop_runs>(&command.body)) stop_reply_ = request->reply;
-  if (std::holds_alternative<route_outbox>(command.body)) has_outbox_turn_ = false;
-  if (std::holds_alternative<sweep_slice>(command.body)) has_sweep_turn_ = false;
-  if (std::holds_alternative<purge_slice>(command.body)) has_purge_turn_ = false;
+  if (bool* has_turn = turn_of(command)) *has_turn = false;
   if (std::holds_alternative<fire_timers>(command.body)) {
     has_timer_turn_ = false;
     retry_postponed();
@@ -330,8 +335,8 @@ void router::could_not(const command_ptr& command, const error& why) {
                         [&](const auto& c) {
                           if constexpr (requires { c.reply; }) {
                             if (c.reply) c.reply(why);
-                          } else {
-                            keep();
+                          } else if (bool* has_turn = turn_of(*command); has_turn == nullptr || !std::exchange(*has_turn, true)) {
+                            keep();  // a turn of the router's own is to come until then: there is no other meanwhile
                           }
                         }},
              command->body);
@@ -348,7 +353,10 @@ void router::retry_postponed() {
   });
   if (due.empty()) return;
   flush();
-  retry_alone(std::move(due));
+  for (const auto& command : due) {
+    if (bool* has_turn = turn_of(*command)) *has_turn = false;
+    run_alone(command);
+  }
 }
 
 // Everything the batch produced leaves, in its order; but first the gates close, so that no step of a cancelled run starts once the

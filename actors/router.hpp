@@ -57,6 +57,7 @@ class router {
     time_point retry_at;
   };
 
+  [[nodiscard]] bool* turn_of(const command& command);
   bool take_volatile(const command& command);
   void watch(const watch_run& request);
   void open_batch();

@@ -18,6 +18,9 @@ class beginning {
     after_.any_from = command.is_any ? std::optional{std::min(command.rows_seen, after_.step_count)} : std::nullopt;
     after_.goes_on_at_first = command.goes_on_at_first;
     if (after_.step_count > command.rows_seen) read_late_rows(command.rows_seen);
+    // What a loser of an earlier `any` recorded late decides nothing here.
+    const auto is_late = [&](const operation_request& request) { return std::ranges::find(late_, request.step) != late_.end(); };
+    if (after_.any_from && std::ranges::none_of(command.operations, is_late)) after_.any_from = after_.step_count;
   }
 
   [[nodiscard]] bool is_decided(const storage::run_record& run) const { return run.any_from && run.step_count > *run.any_from; }

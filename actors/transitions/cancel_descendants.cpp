@@ -1,3 +1,4 @@
+#include <optional>
 #include <utility>
 
 #include "actors/planted_faults.hpp"
@@ -18,19 +19,20 @@ bool follows_its_parent(const storage::run_record& run) {
   return run.on_parent_cancel == child_policy::cancel && !is_ended(run.status);
 }
 
-// The descendants that a cancellation reaches, parents first; stops once there are more than `limit`.
-std::vector<run_id> descendants(turn& now, const run_id& root, std::size_t limit) {
+// The descendants that a cancellation reaches, parents first; nullopt when more than `limit` children are to be looked at, those that stay too.
+std::optional<std::vector<run_id>> descendants(turn& now, const run_id& root, std::size_t limit) {
   std::vector<run_id> found{};
   std::vector<run_id> parents{root};
-  while (!parents.empty() && found.size() <= limit) {
+  std::size_t looked_at = 0;
+  while (!parents.empty()) {
     std::vector<run_id> next;
     for (const auto& parent : parents) {
       for (const auto& child : now.tx.children_of(parent, {}, limit + 1)) {
+        if (++looked_at > limit) return std::nullopt;
         const auto run = find_live(now, child);
         if (run == nullptr || !follows_its_parent(*run)) continue;
         found.push_back(child);
         if (run->has_children && !is_planted(fault::grandchildren_spared)) next.push_back(child);
-        if (found.size() > limit) return found;
       }
     }
     parents = std::move(next);
@@ -41,9 +43,8 @@ std::vector<run_id> descendants(turn& now, const run_id& root, std::size_t limit
 }  // namespace
 
 void cancel_descendants(turn& now, const run_id& root, position as_of) {
-  const auto runs = descendants(now, root, now.state.limits.sweep_threshold);
-  if (runs.size() <= now.state.limits.sweep_threshold) {
-    for (const auto& id : runs) {
+  if (const auto runs = descendants(now, root, now.state.limits.sweep_threshold)) {
+    for (const auto& id : *runs) {
       const auto run = settle_sweeps(now, find_live(now, id));
       if (run != nullptr && !run->cancelled_by) record_cancel(now, *run, from_parent(now, run->parent));
     }

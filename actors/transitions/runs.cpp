@@ -398,6 +398,8 @@ void start_or_queue(turn& now, const storage::run_record& before, storage::run_r
   } else {
     after.status = run_status::queued;
     after.due.reset();
+    after.held_because.clear();
+    after.is_paused = false;
     replace_run(now, before, std::move(after));
   }
 }
@@ -406,7 +408,9 @@ void wake_run(turn& now, const storage::run_record& before, storage::run_record 
               std::vector<std::string> retries) {
   const auto* live = now.state.live.find(before.id);
   const bool has_slots = before.status == run_status::running || now.state.queue.may_start(groups_needed(now.state, before));
-  if (live == nullptr) {
+  if (live == nullptr && before.status == run_status::running) {
+    replace_run(now, before, std::move(after));  // its actor or process died: that is counted next, and no job has seen it queued
+  } else if (live == nullptr) {
     start_or_queue(now, before, std::move(after));
   } else if (live->is_parking) {
     after.status = run_status::queued;  // enters the queue once its actor is gone

@@ -112,6 +112,30 @@ BOOST_FIXTURE_TEST_CASE(a_cancelled_run_ends_with_the_results_that_waited_for_ro
   BOOST_TEST(runtime().steps(run_of).size() == 1U);
 }
 
+BOOST_FIXTURE_TEST_CASE(an_open_sweep_tries_again_twice_a_second_while_the_disk_is_full, faulty_world) {
+  environment().adjust_limits = [](actors::limits& limits) { limits.sweep_threshold = 0; };
+  open({two_steps()});
+  const auto run_of = start({.name = "go", .data = {{"id", 1}}});
+  settle();
+  constexpr int too_many = 1000;
+  int commits = 0;
+  before_commit = [&](std::uint64_t) {
+    if (++commits > 1 && commits < too_many) throw error{errc::storage_full, "no space left on the disk"};
+  };
+  runtime().send({.name = "stop", .data = {{"id", 1}}});
+  settle();
+  for (int i = 0; i < 10; ++i) {
+    set_clock(now() + 500ms);
+    environment().fire_timers();
+    settle();
+  }
+  BOOST_TEST(commits > 8);
+  BOOST_TEST(commits < 100);
+  commits = too_many;
+  advance(1s);
+  BOOST_TEST(status(run_of) == run_status::cancelled);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_failed_commit_leaves_listeners_timers_and_queue_as_they_were, faulty_world) {
   open({{.id = "sleeper",
          .triggers = {{.event = "go"}},

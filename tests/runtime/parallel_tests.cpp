@@ -363,6 +363,41 @@ BOOST_FIXTURE_TEST_CASE(a_cancel_of_the_parent_goes_down_the_whole_tree, family_
   }
 }
 
+BOOST_FIXTURE_TEST_CASE(children_that_stay_do_not_hide_those_that_follow_their_parent, world) {
+  environment().adjust_limits = [](actors::limits& limits) { limits.sweep_threshold = 1; };
+  open({{.id = "parent", .triggers = {{.event = "go"}}, .body = [](context step) -> task<> {
+           auto one = step.invoke("one", "child", nlohmann::json::object());
+           auto two = step.invoke("two", "child", nlohmann::json::object());
+           auto three = step.invoke("three", "child", nlohmann::json::object());
+           (void)std::move(one).on_parent_cancel(child_policy::abandon);
+           (void)std::move(two).on_parent_cancel(child_policy::abandon);
+           co_await caesura::all(std::move(one), std::move(two), std::move(three));
+         }},
+        {.id = "child", .triggers = {{.event = "go/child"}}, .body = [](context step) -> task<> { co_await step.sleep_for("s", 1h); }}});
+  const auto parent = start({.name = "go"});
+  run();
+  const auto children = runtime().list({.function = "child"}).runs;
+  BOOST_REQUIRE(children.size() == 3U);
+  BOOST_TEST(runtime().cancel(parent) == cancel_outcome::cancelled);
+  run();
+  BOOST_TEST(runtime().list({.function = "child", .status = run_status::sleeping}).runs.size() == 2U);
+  BOOST_TEST(runtime().list({.function = "child", .status = run_status::cancelled}).runs.size() == 1U);
+}
+
+BOOST_FIXTURE_TEST_CASE(the_result_of_a_loser_does_not_decide_the_next_any, world) {
+  open({{.id = "f", .triggers = {{.event = "go"}}, .body = [](context step) -> task<int> {
+           const auto first = co_await caesura::any(step.wait_for_event("news"), step.run("late", [] { return 1; }));
+           const auto second = co_await caesura::any(step.run("next", [] { return 2; }), step.sleep_for("nap", 1h));
+           co_return static_cast<int>(first.index() * 10 + second.index());
+         }}});
+  const auto run_of = start({.name = "go"});
+  settle();
+  steps().execute_one();  // its report is behind the event
+  runtime().send({.name = "news"});
+  run();
+  BOOST_TEST(runtime().result<int>(run_of) == 0);
+}
+
 BOOST_FIXTURE_TEST_CASE(runs_invoke_runs_a_hundred_deep_and_no_deeper, family_world) {
   open({{.id = "link", .triggers = {{.event = "grow"}, {.event = "inngest/function.invoked"}}, .body = [this](context step, nlohmann::json data) -> task<int> {
            const int depth = data.value("depth", 0);

@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <caesura/verify.hpp>
+
 #include "tests/support/world.hpp"
 
 namespace {
@@ -62,6 +64,28 @@ BOOST_FIXTURE_TEST_CASE(runs_under_way_go_on_while_paused, pause_world) {
   const auto one = start({.name = "go"});
   settle();
   runtime().pause("f");
+  advance(2h);
+  BOOST_TEST(status(one) == run_status::completed);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_held_run_that_waits_for_a_place_when_its_function_is_resumed_is_queued_and_no_longer_held, pause_world) {
+  environment().adjust_limits = [](actors::limits& limits) { limits.live_runs = 1; };
+  auto both = functions();
+  both.push_back({.id = "other", .triggers = {{.event = "go/other"}}, .body = [](context step) -> task<> { co_await step.run("s", [] {}); }});
+  open(both);
+  const auto one = start({.name = "go"});
+  settle();
+  runtime().pause("f", {.under_way = running_runs::hold, .reason = "wrong prices"});
+  settle();
+  BOOST_TEST(runtime().get(one)->held_because.find("wrong prices") != std::string::npos);
+  start({.name = "go/other"});
+  settle();
+  runtime().resume("f");
+  BOOST_TEST(status(one) == run_status::queued);
+  BOOST_TEST(runtime().get(one)->held_because.empty());
+  crash();
+  BOOST_TEST(verify(directory()).is_sound());
+  open(both);
   advance(2h);
   BOOST_TEST(status(one) == run_status::completed);
 }

@@ -12,6 +12,7 @@ using namespace std::chrono_literals;
 
 struct recovery_world : world {
   std::vector<std::string> executed;
+  bool has_slice = false;
 
   function two_steps() {
     return {.id = "f",
@@ -27,6 +28,25 @@ struct recovery_world : world {
                 executed.push_back("b");
                 return 2;
               });
+            }};
+  }
+  // Until the crash: what is worked off in slices stays open.
+  void fail_slices() {
+    environment().watch.applied = [this](const actors::command_body& command, const auto&, const auto&) {
+      has_slice = has_slice || std::holds_alternative<actors::sweep_slice>(command);
+    };
+    before_commit = [this](std::uint64_t) {
+      if (std::exchange(has_slice, false)) throw error{errc::storage_failed, "the disk refuses"};
+    };
+  }
+  function step_beside_a_wait() {
+    return {.id = "f", .triggers = {{.event = "go"}}, .body = [this](context step) -> task<std::string> {
+              try {
+                co_await caesura::all(step.run("a", [&] { executed.push_back("a"); }), step.wait_for_event("news"));
+              } catch (const step_failed& e) {
+                co_return e.cause().name;
+              }
+              co_return "done";
             }};
   }
 };
@@ -303,6 +323,45 @@ BOOST_FIXTURE_TEST_CASE(an_open_sweep_goes_on_after_a_crash_with_its_place_in_th
   run();
   for (const auto& one : before) BOOST_TEST(status(one) == run_status::cancelled);
   BOOST_TEST(status(after) == run_status::sleeping);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_crash_counts_for_a_step_whose_run_an_open_sweep_resumes_afterwards, recovery_world) {
+  environment().adjust_limits = [](actors::limits& limits) {
+    limits.sweep_threshold = 0;
+    limits.interruptions = 0;
+  };
+  fail_slices();
+  open({step_beside_a_wait()});
+  const auto run_of = start({.name = "go"});
+  settle();
+  BOOST_TEST(steps().waiting() == 1U);
+  runtime().send({.name = "news"});
+  BOOST_TEST(runtime().steps(run_of).empty());  // the sweep has not got to it
+  crash();
+  open({step_beside_a_wait()});
+  run();
+  BOOST_TEST(runtime().result<std::string>(run_of) == step_interrupted);
+  BOOST_TEST(executed.empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_crash_makes_no_executing_run_one_that_a_bulk_cancel_of_queued_runs_means, recovery_world) {
+  environment().adjust_limits = [](actors::limits& limits) {
+    limits.sweep_threshold = 0;
+    limits.bulk_slice = 1;
+  };
+  fail_slices();
+  open({step_beside_a_wait()});
+  (void)start({.name = "go"});
+  const auto run_of = start({.name = "go"});
+  settle();
+  BOOST_TEST(status(run_of) == run_status::running);
+  runtime().send({.name = "news"});
+  runtime().cancel_all(run_filter{.status = {run_status::queued}});
+  BOOST_TEST(runtime().steps(run_of).empty());  // neither has got to it
+  crash();
+  open({step_beside_a_wait()});
+  run();
+  BOOST_TEST(status(run_of) == run_status::completed);
 }
 
 BOOST_FIXTURE_TEST_CASE(ids_grow_although_the_clock_was_set_back, recovery_world) {

@@ -130,6 +130,7 @@ void model::take(const actors::advance_run& command) {
   const auto due = progress_of(run.what, run.rows).pending;
   for (const auto& failure : command.failures) {
     check_execution(run, failure);
+    run.failed_attempts[failure.step] = failure.failed_attempts;
     if (std::ranges::none_of(due, [&](const auto& p) { return p.first == failure.step; })) continue;
     std::erase_if(run.pending, [&](const model_pending& p) { return p.step == failure.step; });
     run.pending.push_back({.step = failure.step, .due = now_ + failure.retry_in, .failed_attempts = failure.failed_attempts});
@@ -172,8 +173,8 @@ const model::execution* model::take_execution(const model_run& run, const std::s
 void model::check_execution(model_run& run, const step_info& row, int interruptions) {
   const auto name = text(run.id) + ": step " + row.id;
   for (const auto& known : run.rows) require(known.id != row.id, name + " is recorded twice");
-  const auto* before = run.find_pending(row.id);
-  const auto attempt = (before == nullptr ? 0 : before->failed_attempts) + 1;
+  const auto before = run.failed_attempts.find(row.id);
+  const auto attempt = (before == run.failed_attempts.end() ? 0 : before->second) + 1;
   const auto* done = take_execution(run, row.id, attempt);
   if (done == nullptr) {
     require(row.error && row.error->name == step_interrupted && interruptions > interruption_limit_, name + " is recorded and was not executed");
@@ -210,8 +211,11 @@ void model::begin(model_run& run, const actors::advance_run& command) {
   }
   const auto before = std::exchange(run.pending, {});
   const auto consumed = run.consumed;  // waits that begin side by side look back to the same place
-  run.any_from = where.is_any ? std::optional{seen} : std::nullopt;
-  const auto is_decided = [&] { return where.is_any && run.rows.size() > seen; };
+  const auto is_recorded = [&](const auto& entry) { return std::ranges::find(run.rows, entry.first, &step_info::id) != run.rows.end(); };
+  // Late rows of another place, of a loser, are none of this `any`.
+  const auto rows_before = std::ranges::any_of(where.pending, is_recorded) ? seen : run.rows.size();
+  run.any_from = where.is_any ? std::optional{rows_before} : std::nullopt;
+  const auto is_decided = [&] { return where.is_any && std::ranges::any_of(where.pending, is_recorded); };
   std::vector<const std::pair<std::string, operation>*> invokes;
   std::vector<const std::pair<std::string, operation>*> sends;
   for (const auto& entry : where.pending) {
@@ -624,13 +628,14 @@ void model::tell_parent(const model_run& child) {
 
 // ---- jobs over many runs: each acts on a run at its own place in the order, whenever the router gets to it
 
-void model::settle(const run_id& id) {
+void model::settle(const run_id& id, const std::optional<position>& up_to) {
   if (sweeps_.empty()) return;
   auto& run = run_at(id);
   if (run.is_ended) return;
-  if (!run.parent.is_nil()) settle(run.parent);
+  if (!run.parent.is_nil()) settle(run.parent, up_to);
   std::vector<model_sweep> due;
   for (const auto& sweep : sweeps_) {
+    if (up_to && sweep.place > *up_to) continue;
     if (sweep.place > run.asked && sweep.place > id_cast<position>(run.id)) due.push_back(sweep);
   }
   std::ranges::sort(due, {}, &model_sweep::place);
@@ -670,8 +675,18 @@ bool model::is_meant(const model_run& run, const model_sweep& sweep) const {
   if (!sweep.filter) return std::ranges::binary_search(sweep.ids, run.id);
   const auto& filter = *sweep.filter;
   const auto is_among = [](const auto& values, const auto& value) { return values.empty() || std::ranges::find(values.values, value) != values.values.end(); };
-  if (!is_among(filter.function, function_of(run).id) || !is_among(filter.status, run.status)) return false;
+  if (!is_among(filter.function, function_of(run).id) || !is_among(filter.status, status_before(run, sweep))) return false;
   return filter.when.empty() || filter.when == "event.data.key == '" + key_in(run.data) + "'";
+}
+
+// What the run is when the job asks it. One that this very command has woken has a place, or waits for one, or is held: the store says which, and
+// that the job hit a resting run says that it waited.
+run_status model::status_before(const model_run& run, const model_sweep& sweep) const {
+  if (run.status == run_status::running || !touched_.contains(run.id)) return run.status;
+  const auto stored = store_->find_run(run.id);
+  if (!stored) fail(text(run.id) + " is not stored");
+  if (!caesura::is_ended(stored->status)) return stored->status;
+  return stored->cancelled_by && stored->cancelled_by->bulk == id_cast<bulk_id>(sweep.place) ? run_status::queued : stored->status;
 }
 
 void model::open_bulk(cancel_source source, const std::string& by, bool is_replay, const std::optional<run_filter>& filter, std::vector<run_id> ids) {
@@ -692,31 +707,22 @@ std::vector<run_id> model::unknown_runs() const {
   return unknown;
 }
 
-// What bulk replays have created.
+// What bulk replays have done by now: how far each has got is the store's word, what that means for each run is not.
 void model::take_replays() {
-  for (const auto& id : unknown_runs()) {
-    const auto stored = store_->find_run(id);
-    model_sweep* by = nullptr;
-    for (auto& sweep : sweeps_) {
-      if (!sweep.is_replay || by != nullptr) continue;
-      auto next = sweep.next;
-      const auto is_refused = [&](const run_id& one) {
-        const auto* run = find(one);
-        return run == nullptr || !run->is_ended || is_paused(function_of(*run).id);
-      };
-      while (next < sweep.ids.size() && sweep.ids[next] != stored->replay_of && is_refused(sweep.ids[next])) ++next;
-      if (next == sweep.ids.size() || sweep.ids[next] != stored->replay_of) continue;
-      sweep.next = next + 1;
-      by = &sweep;
+  for (auto& sweep : sweeps_) {
+    if (!sweep.is_replay) continue;
+    const auto job = store_->find_bulk(id_cast<bulk_id>(sweep.place));
+    require(job && job->next >= sweep.next && job->next <= sweep.ids.size(), "a bulk replay has lost its place");
+    for (; sweep.next < job->next; ++sweep.next) {
+      const auto* before = find(sweep.ids[sweep.next]);
+      if (before == nullptr || !before->is_ended || is_paused(function_of(*before).id)) continue;  // refused
+      const auto unknown = unknown_runs();
+      require(!unknown.empty(), "a bulk replay has passed over " + text(before->id));
+      auto& again = create(before->function, events_.at(before->event), unknown[0]);
+      again.replay_of = before->id;
+      again.root = before->root.is_nil() ? before->id : before->root;
     }
-    if (by == nullptr) return;
-    const auto* before = find(stored->replay_of);
-    require(before->is_ended, "a bulk replay repeated " + text(before->id) + ", which has not ended");
-    const auto function = before->function;
-    const auto root = before->root.is_nil() ? before->id : before->root;
-    auto& again = create(function, events_.at(before->event), id);
-    again.replay_of = stored->replay_of;
-    again.root = root;
+    require(job->status != storage::bulk_status::done || sweep.next == sweep.ids.size(), "a bulk replay ended before it was done");
   }
 }
 
@@ -730,7 +736,8 @@ void model::settle_changed() {
   }
   for (const auto& id : ids) {
     const auto stored = store_->find_run(id);
-    if (stored && (stored->swept_to != runs_.at(id).swept_to || caesura::is_ended(stored->status))) settle(id);
+    // A job that was opened afterwards has not acted on it yet.
+    if (stored && (stored->swept_to != runs_.at(id).swept_to || caesura::is_ended(stored->status))) settle(id, stored->swept_to);
   }
 }
 

@@ -84,6 +84,7 @@ struct model_run {
   std::vector<model_pending> pending{};
   std::optional<std::size_t> any_from{};
   std::map<std::string, event_id> consumed{};
+  std::map<std::string, std::uint32_t> failed_attempts{};  // by step, recorded; those of an `any`'s losers, too
   std::optional<cancellation> cancelled_by{};
   run_status status{run_status::queued};  // as the store has it; which place in the queue it gets is not the model's choice
   bool is_ended{false};
@@ -108,7 +109,7 @@ struct model_sweep {
   bool is_replay{false};
   std::vector<run_id> ids{};           // pinned
   std::optional<run_filter> filter{};  // or by filter; `when` is empty or a key
-  std::size_t next{0};                 // replay
+  std::size_t next{0};                 // replay: what comes before has been replayed or refused
   run_id root{};
   position as_of{};
 };
@@ -194,10 +195,11 @@ class model {
   void recover();
 
   // Jobs over many runs
-  void settle(const run_id& id);
+  void settle(const run_id& id, const std::optional<position>& up_to = {});
   void act(model_run& run, const model_sweep& sweep);
   [[nodiscard]] bool descends(const model_run& run, const model_sweep& sweep) const;
   [[nodiscard]] bool is_meant(const model_run& run, const model_sweep& sweep) const;
+  [[nodiscard]] run_status status_before(const model_run& run, const model_sweep& sweep) const;
   void open_bulk(cancel_source source, const std::string& by, bool is_replay, const std::optional<run_filter>& filter, std::vector<run_id> ids);
   void take_replays();
   void settle_changed();
