@@ -31,6 +31,7 @@ actors::limits limits_of(const options& options, const environment* environment)
   limits.live_state_bytes = options.live_state_bytes;
   limits.keep_runs = options.keep_runs;
   limits.keep_events = std::max(options.keep_events, limits.event_memory);
+  if (environment != nullptr && !environment->is_real) limits.time_per_batch = std::chrono::hours{1};  // in virtual time the test alone ends a batch
   if (environment != nullptr && environment->adjust_limits) environment->adjust_limits(limits);
   return limits;
 }
