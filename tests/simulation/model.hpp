@@ -131,6 +131,8 @@ class model {
   [[nodiscard]] const model_run* find(const run_id& run) const;
   [[nodiscard]] const function_spec& function_of(const model_run& run) const { return (*functions_)[run.function]; }
   [[nodiscard]] std::size_t ended() const;
+  // Every run has ended, and nothing that was decided is still to be carried out.
+  [[nodiscard]] bool is_at_rest() const { return ended() == runs_.size() && outbox_.empty() && sweeps_.empty(); }
   [[nodiscard]] bool is_paused(const std::string& function) const { return paused_.contains(function); }
   // The predicted answer of a cancel, by its `by`; nullopt: not taken yet.
   [[nodiscard]] std::optional<cancel_outcome> answer_to(const std::string& by) const;

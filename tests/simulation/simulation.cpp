@@ -594,7 +594,7 @@ class player {
       bool did_something = begin_step(0);
       did_something = finish_step(0) || did_something;
       if (did_something) continue;
-      if (committed_.ended() == committed_.runs().size()) break;
+      if (committed_.is_at_rest()) break;
       if (!environment_.alarm) break;
       clock_.set(std::max(clock_.now(), *environment_.alarm));
       ring();
