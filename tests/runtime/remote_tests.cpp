@@ -38,6 +38,11 @@ operation waits(const std::string& id, const std::string& event, duration timeou
 
 struct remote_world : testing::world {
   remote_world() { open(functions()); }
+  ~remote_world() {
+    code->calls.clear();  // a call that is out refers to its caller
+    close();
+    code->calls.clear();
+  }
 
   std::vector<function> functions() {
     return {{.id = "app-fn",
