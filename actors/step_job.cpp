@@ -47,13 +47,15 @@ void make_call(const std::shared_ptr<step_job>& job, const clock& clock, std::fu
   begun();
   const auto started_at = clock.now();
   auto call = std::move(job->call);
-  job->caller->make(std::move(call), job->stop.get_token(), [job, &clock, started_at, ended = std::move(ended)](remote::answer answer) {
+  // The way back leaves the job: if the call is dropped unanswered, what it keeps alive (the run's actor, which keeps the job) goes with it.
+  auto back = [job, done = std::move(job->done), &clock, started_at, ended = std::move(ended)](remote::answer answer) {
     step_outcome outcome{.step = job->attempt.step, .started_at = started_at, .ended_at = clock.now()};
     if (answer.retry_after) answer.retry_after = std::clamp<duration>(*answer.retry_after, std::chrono::seconds{1}, std::chrono::hours{24});
     outcome.answer = std::make_shared<remote::answer>(std::move(answer));
     ended();
-    job->done(std::move(outcome));
-  });
+    done(std::move(outcome));
+  };
+  job->caller->make(std::move(call), job->stop.get_token(), std::move(back));
 }
 
 void execute(step_job& job, const clock& clock, std::size_t result_limit_bytes) noexcept {

@@ -27,29 +27,37 @@ constexpr int slices = 20;
 constexpr int runs_a_second = 400;
 constexpr int ticks_a_second = 20;
 
+caesura::task<int> do_job(caesura::context step, caesura::event e) {
+  const auto n = e.data.json().at("n").get<int>();
+  bool fails = n % 10 == 0;
+  const int got = co_await step.run("get", [fails]() mutable {
+    if (std::exchange(fails, false) && std::rand() % 2 == 0) throw std::runtime_error{"as it may"};
+    return 1;
+  });
+  if (n % 3 == 0) co_await step.wait_for_event("job/answered").when("event.data.id == async.data.id").timeout(2s);
+  if (n % 7 == 0) co_await step.invoke<int>("call", "child", nlohmann::json::object());
+  co_await step.sleep_for("rest", caesura::duration{n % 3'000});
+  co_return got + co_await step.run("put", [] { return 1; });
+}
+
+caesura::task<int> be_child(caesura::context step) {
+  co_return co_await step.run("only", [] { return 3; });
+}
+
+caesura::task<> clean_up(caesura::context step) {
+  co_await step.run("clean", [] {});
+}
+
 std::vector<caesura::function> functions() {
-  return {{.id = "job",
-           .triggers = {{.event = "job/created"}},
-           .cancel_on = {{.event = "job/deleted", .when = "event.data.id == async.data.id"}},
-           .retries = {.retries = 2, .delays = {100ms}},
-           .body = [](caesura::context step, caesura::event e) -> caesura::task<int> {
-             const auto n = e.data.json().at("n").get<int>();
-             bool fails = n % 10 == 0;
-             const int got = co_await step.run("get", [fails]() mutable {
-               if (std::exchange(fails, false) && std::rand() % 2 == 0) throw std::runtime_error{"as it may"};
-               return 1;
-             });
-             if (n % 3 == 0) co_await step.wait_for_event("job/answered").when("event.data.id == async.data.id").timeout(2s);
-             if (n % 7 == 0) co_await step.invoke<int>("call", "child", nlohmann::json::object());
-             co_await step.sleep_for("rest", caesura::duration{n % 3'000});
-             co_return got + co_await step.run("put", [] { return 1; });
-           }},
-          {.id = "child", .triggers = {{.event = "child/created"}}, .body = [](caesura::context step) -> caesura::task<int> {
-             co_return co_await step.run("only", [] { return 3; });
-           }},
-          {.id = "cleanup", .triggers = {{.event = "inngest/function.cancelled"}}, .body = [](caesura::context step) -> caesura::task<> {
-             co_await step.run("clean", [] {});
-           }}};
+  caesura::function job{.id = "job",
+                        .triggers = {{.event = "job/created"}},
+                        .cancel_on = {{.event = "job/deleted", .when = "event.data.id == async.data.id"}},
+                        .body = do_job};
+  job.retries.retries = 2;
+  job.retries.delays.assign(1, 100ms);
+  return {std::move(job),
+          {.id = "child", .triggers = {{.event = "child/created"}}, .body = be_child},
+          {.id = "cleanup", .triggers = {{.event = "inngest/function.cancelled"}}, .body = clean_up}};
 }
 
 std::size_t entries_of(const char* directory) {

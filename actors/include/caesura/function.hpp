@@ -171,7 +171,7 @@ struct function {
   std::vector<cancel_rule> cancel_on{};  // at most 20; any of them cancels
   caesura::timeouts timeouts{};
   std::vector<caesura::concurrency> concurrency{};  // at most 2; a run needs a slot of each
-  retry_policy retries{};                // of its steps
+  retry_policy retries = retry_policy();  // of its steps; not {}, which g++ 12 at -O3 takes for uninitialised in a list of functions
   function_body body{};
   std::shared_ptr<remote::caller> remote{};  // instead of a body: whom to ask what comes next. Owners: the copies of the function
   // Bodies for when a run of this function ends cancelled or failed: durable functions of their own, "<id>-cancelled" and
