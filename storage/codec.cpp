@@ -31,7 +31,7 @@ void fields(Io& io, R& r) {
 }
 template <class Io, is<cancel_rule_record> R>
 void fields(Io& io, R& r) {
-  io(r.event, r.when, r.timeout);
+  io(r.event, r.when, r.timeout, r.until);
 }
 template <class Io, is<definition_record> R>
 void fields(Io& io, R& r) {

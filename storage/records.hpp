@@ -40,6 +40,7 @@ struct cancel_rule_record {
   std::string event{};
   std::string when{};
   std::optional<duration> timeout{};
+  std::optional<time_point> until{};
 
   bool operator==(const cancel_rule_record&) const = default;
 };

@@ -171,7 +171,7 @@ class api_call {
     if (is("POST", {"e", "*"})) return send_events();
     check_key();
     if (is("POST", {"v1", "checkpoint", "*", "async"})) return checkpoint(segments_[2]);
-    if (is("GET", {"v0", "runs", "*", "batch"})) return response::json(200, events_body(trigger_of(run(segments_[2]))));
+    if (is("GET", {"v0", "runs", "*", "batch"})) return response::json(200, events_body({trigger_of(run(segments_[2]))}));
     if (is("GET", {"v0", "runs", "*", "actions"})) return response::json(200, steps_body(parts_.runtime.steps(run(segments_[2]).id)));
     if (is("GET", {"v1", "events", "*"})) return enveloped(event_json(event(segments_[2])));
     if (is("GET", {"v1", "events", "*", "runs"})) return runs_of_event();

@@ -423,6 +423,20 @@ BOOST_FIXTURE_TEST_CASE(a_new_definition_takes_its_crons_with_it, flow_world) {
   BOOST_TEST(take().size() == 1U);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_cancel_rule_with_a_time_holds_until_then, flow_world) {
+  auto fn = sleeper();
+  fn.cancel_on[0].until = now() + 10min;
+  open_one(fn);
+  const auto first = send(1).at(0);
+  const auto second = send(2).at(0);
+  advance(10min);
+  runtime().send({.name = "stop", .data = {{"n", 1}}});
+  BOOST_TEST(status(first) == run_status::cancelled);
+  advance(1s);
+  runtime().send({.name = "stop", .data = {{"n", 2}}});
+  BOOST_TEST(status(second) == run_status::sleeping);
+}
+
 BOOST_AUTO_TEST_CASE(faults_of_flow_control_are_told_all_at_once_each_with_its_limit) {
   function fn{.id = "f", .triggers = {{.cron = "61 * * * *"}, {.cron = "TZ=Mars/Base 0 0 * * *"}, {.cron = "* * * *"}, {.event = "x", .cron = "@daily"}},
               .cancel_on = {{.event = "stop"}},

@@ -159,6 +159,7 @@ struct cancel_rule {
   std::string event{};
   std::string when{};
   std::optional<duration> timeout{};  // how long after the run's creation the rule applies; nullopt: always
+  std::optional<time_point> until{};  // the same as a time
 };
 
 // Cancels runs that take too long; the record says `timeout`.
