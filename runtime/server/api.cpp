@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "runtime/server/explain.hpp"
 #include "runtime/server/http/json_reader.hpp"
 #include "runtime/server/http/signature.hpp"
 #include "runtime/server/http/url.hpp"
@@ -178,6 +179,7 @@ class api_call {
     if (is("GET", {"v1", "runs", "*"})) return enveloped(run_json(run(segments_[2])));
     if (is("DELETE", {"v1", "runs", "*"})) return cancel_run();
     if (is("POST", {"v1", "runs", "*", "replay"})) return replay_run();
+    if (is("GET", {"v1", "runs", "*", "explain"})) return explain();
     if (is("GET", {"v1", "runs"})) return list_runs();
     if (is("POST", {"v1", "cancellations"})) return cancel_many();
     if (is("GET", {"v1", "cancellations"})) return list_cancellations();
@@ -311,6 +313,13 @@ class api_call {
     const auto told = asked_.body.empty() ? json::object() : body().json();
     const auto replayed = parts_.runtime.replay(id_of<run_id>(segments_[2], "run"), {.from_step = told.value("from_step", "")});
     return enveloped({{"run_id", to_string(replayed)}});
+  }
+
+  // Why the run is where it is; with ?event=ID also what that event did to it.
+  response explain() const {
+    std::optional<event_id> about;
+    if (const auto text = asked_.query.get("event"); !text.empty()) about = id_of<event_id>(text, "event");
+    return enveloped(explain_run(parts_.runtime, run(segments_[2]), about));
   }
 
   response list_runs() const {
