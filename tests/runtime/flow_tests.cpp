@@ -423,6 +423,23 @@ BOOST_FIXTURE_TEST_CASE(a_new_definition_takes_its_crons_with_it, flow_world) {
   BOOST_TEST(take().size() == 1U);
 }
 
+BOOST_FIXTURE_TEST_CASE(several_of_them_work_together, flow_world) {
+  open_one({.id = "f",
+            .triggers = {{.event = "search/changed"}, {.cron = "TZ=Europe/Paris 0 3 * * *"}},
+            .throttle = caesura::throttle{.limit = 10, .period = 1min},
+            .debounce = caesura::debounce{.period = 30s, .key = "event.data.document"},
+            .body = [this](context step, event e) -> task<> { co_await step.run("index", [&] { done.push_back(e.name); }); }});
+  runtime().send({.name = "search/changed", .data = {{"document", 1}}});
+  runtime().send({.name = "search/changed", .data = {{"document", 2}}});
+  runtime().send({.name = "search/changed", .data = {{"document", 1}}});
+  advance(30s);
+  BOOST_TEST((take() == noted{"search/changed"}));
+  advance(6s);
+  BOOST_TEST((take() == noted{"search/changed"}));
+  advance(17h + 1min);  // past 03:00 in Paris
+  BOOST_TEST((take() == noted{"inngest/scheduled.timer"}));
+}
+
 BOOST_FIXTURE_TEST_CASE(a_cancel_rule_with_a_time_holds_until_then, flow_world) {
   auto fn = sleeper();
   fn.cancel_on[0].until = now() + 10min;
