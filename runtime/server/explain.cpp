@@ -19,7 +19,7 @@ std::string cancel_text(const cancellation& by) {
 
 std::string because(const run_info& run) {
   switch (run.status) {
-    case run_status::scheduled: return "its event lies in the future; it starts at " + wake(run);
+    case run_status::scheduled: return "it starts at " + wake(run) + ": its event lies in the future, or it collects events until then";
     case run_status::queued:
       return "it waits for a slot" + (run.place_in_queue ? "; runs that go first: " + std::to_string(*run.place_in_queue) : std::string{});
     case run_status::running: return run.is_cancelling ? "a cancel is recorded; a step executes, and completes first" : "a step or call executes, or is about to";
