@@ -90,7 +90,7 @@ void add_completion(CLI::App& app, common& /*at*/) {
   auto* const command = app.add_subcommand("completion", "Print a completion script: source <(caesura completion bash)");
   const auto shell = std::make_shared<std::string>();
   command->add_option("shell", *shell, "Which shell")->check(CLI::IsMember({"bash"}))->required();
-  command->callback([&app] { print(bash_script(app)); });
+  command->callback([&app, shell] { print(bash_script(app)); });  // shell: what the parser writes into
 }
 
 }  // namespace caesura::cli
