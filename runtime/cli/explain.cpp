@@ -11,7 +11,7 @@ namespace {
 using nlohmann::json;
 
 void print_rules(const json& event) {
-  print("\n" + member(event, "conclusion") + "\n");
+  print(std::string{"\n"}.append(member(event, "conclusion")).append("\n"));
   for (const auto& rule : event["rules"]) {
     const auto when = member(rule, "when");
     print("  " + member(rule, "rule") + " on \"" + member(rule, "event") + "\"" + (when.empty() ? "" : " when " + when) + "\n    " + member(rule, "why") + "\n");

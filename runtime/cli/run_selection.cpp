@@ -49,7 +49,7 @@ std::string run_selection::expression() const {
   std::string statuses;
   for (const auto& one : status) statuses += (statuses.empty() ? "run.status == '" : " || run.status == '") + one + "'";
   if (statuses.empty() || when.empty()) return statuses + when;
-  return "(" + when + ") && (" + statuses + ")";
+  return std::string{"("}.append(when).append(") && (").append(statuses).append(")");
 }
 
 json find_runs(remote_server& server, const run_selection& which, std::size_t limit) {

@@ -11,8 +11,8 @@ std::string wake(const run_info& run) { return run.wakes_at ? to_string(*run.wak
 std::string cancel_text(const cancellation& by) {
   std::string text{to_string(by.source)};
   if (!by.by.empty()) text += " (" + by.by + ")";
-  if (!by.event.is_nil()) text += " " + to_string(by.event);
-  if (!by.parent.is_nil()) text += " " + to_string(by.parent);
+  if (!by.event.is_nil()) text.append(" ").append(to_string(by.event));
+  if (!by.parent.is_nil()) text.append(" ").append(to_string(by.parent));
   if (!by.reason.empty()) text += ": " + by.reason;
   return text;
 }
