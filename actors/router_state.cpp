@@ -161,7 +161,8 @@ void run_queue::close_until(std::uint64_t id, time_point opens, undo_log& undo) 
 
 void run_queue::open_due(time_point now, undo_log& undo) {
   while (!closed_.empty() && closed_.begin()->first <= now) {
-    const auto [opens, id] = *closed_.begin();
+    const auto opens = closed_.begin()->first;
+    const auto id = closed_.begin()->second;
     undo.add([this, id, opens] { set_opening(id, opens); });
     set_opening(id, std::nullopt);
     promote(id, undo);
