@@ -11,7 +11,7 @@ namespace {
 using nlohmann::json;
 
 void list_events(const common& at, const std::string& name, int limit) {
-  auto path = "/v1/events?limit=" + std::to_string(limit);
+  auto path = "/v1/events?received_after=1970-01-01T00:00:00Z&limit=" + std::to_string(limit);  // the server's default is the last hour
   if (!name.empty()) path += "&name=" + http::encode_percent(name);
   const auto events = at.server().data("GET", path);
   if (at.as_json) return print_json(events);

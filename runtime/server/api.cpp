@@ -174,6 +174,7 @@ class api_call {
     if (is("POST", {"v1", "checkpoint", "*", "async"})) return checkpoint(segments_[2]);
     if (is("GET", {"v0", "runs", "*", "batch"})) return response::json(200, events_body({trigger_of(run(segments_[2]))}));
     if (is("GET", {"v0", "runs", "*", "actions"})) return response::json(200, steps_body(parts_.runtime.steps(run(segments_[2]).id)));
+    if (is("GET", {"v1", "events"})) return list_events();
     if (is("GET", {"v1", "events", "*"})) return enveloped(event_json(event(segments_[2])));
     if (is("GET", {"v1", "events", "*", "runs"})) return runs_of_event();
     if (is("GET", {"v1", "runs", "*"})) return enveloped(run_json(run(segments_[2])));
@@ -320,6 +321,33 @@ class api_call {
     std::optional<event_id> about;
     if (const auto text = asked_.query.get("event"); !text.empty()) about = id_of<event_id>(text, "event");
     return enveloped(explain_run(parts_.runtime, run(segments_[2]), about));
+  }
+
+  // Of the last hour, unless a window is told; the system's own only if asked for, or by name.
+  response list_events() const {
+    const auto& query = asked_.query;
+    const auto time = [&](const char* name) -> std::optional<time_point> {
+      const auto text = query.get(name);
+      if (text.empty()) return std::nullopt;
+      const auto found = parse_time(text);
+      if (!found) throw refusal{400, std::string{name} + " is \"" + std::string{text} + "\", which is no RFC 3339 time"};
+      return found;
+    };
+    event_filter filter{.name = std::string{query.get("name")}, .received_after = time("received_after"), .received_before = time("received_before")};
+    if (filter.name.empty() && query.get("include_internal") != "true") filter.system = system_events::left_out;
+    if (!filter.received_after) {
+      const auto end = filter.received_before.value_or(std::chrono::floor<duration>(std::chrono::system_clock::now()));
+      filter.received_after = end - std::chrono::hours{1};
+    }
+    event_page_request page{.limit = 20};
+    if (const auto limit = query.get("limit"); !limit.empty()) page.limit = static_cast<std::size_t>(std::clamp(std::atoi(limit.c_str()), 1, 1'000));
+    if (const auto cursor = query.get("cursor"); !cursor.empty()) page.before = id_of<event_id>(cursor, "event");
+    const auto found = parts_.runtime.list_events(filter, page);
+    json events = json::array();
+    for (const auto& one : found.events) events.push_back(event_json(one));
+    auto answer = enveloped(std::move(events));
+    if (found.next) answer.headers.add("x-caesura-next", to_string(*found.next));
+    return answer;
   }
 
   response list_runs() const {

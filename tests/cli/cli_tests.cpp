@@ -176,18 +176,20 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_sent_is_named) {
   BOOST_TEST(contains(world.call({"events", "show", "../functions"}).err, "../functions"));
 }
 
-BOOST_AUTO_TEST_CASE(events_are_listed_as_the_server_tells_them) {
-  std::string asked;
-  const http::listener server{{.port = 0}, [&](http::request&& request, const http::responder& respond) {
-                                asked = request.target;
-                                respond(http::response::json(200, R"({"data": [{"internal_id": "01X", "name": "a b", "received_at": "now", "data": {"n": 1}}]})"));
-                              }};
-  const auto url = "http://127.0.0.1:" + std::to_string(server.port());
-  const auto ended = execute({.arguments = {"events", "list", "--name", "a b", "--limit", "3", "--url", url}});
-  BOOST_TEST(ended.status == 0);
-  BOOST_TEST(asked == "/v1/events?limit=3&name=a%20b");
-  BOOST_TEST(ended.out == "EVENT  NAME  RECEIVED  DATA\n01X    a b   now       {\"n\":1}\n");
-  BOOST_TEST(execute({.arguments = {"events", "list", "--json", "--url", url}}).json()[0]["name"] == "a b");
+BOOST_AUTO_TEST_CASE(events_are_listed_newest_first_by_name_and_number) {
+  command_world world;
+  for (const char* n : {"1", "2", "3"}) BOOST_TEST(world.call({"send", "a b", std::string{R"({"n": )"} + n + "}"}).status == 0);
+  const auto other = world.call({"send", "other"}).out.substr(0, 26);
+  BOOST_TEST(world.ask({"events", "list"}).size() == 4);
+  BOOST_TEST(world.ask({"events", "list"})[0]["internal_id"] == other);
+  const auto named = world.ask({"events", "list", "--name", "a b", "--limit", "2"});
+  BOOST_REQUIRE(named.size() == 2);
+  BOOST_TEST(named[0]["data"]["n"] == 3);
+  BOOST_TEST(named[1]["data"]["n"] == 2);
+  const auto shown = world.call({"events", "list", "--name", "a b", "--limit", "1"});
+  BOOST_TEST(shown.status == 0);
+  BOOST_TEST(shown.out.starts_with("EVENT "));
+  BOOST_TEST(contains(shown.out, R"({"n":3})"));
 }
 
 BOOST_AUTO_TEST_CASE(runs_are_listed_by_function_status_expression_and_window) {

@@ -1,4 +1,4 @@
-// Flow control: whether and when an event starts a run. Every case survives a crash in its middle where it keeps something between events.
+// Flow control: whether and when an event starts a run. What is kept between events is kept across a crash in the middle, too.
 
 #include <boost/test/unit_test.hpp>
 
