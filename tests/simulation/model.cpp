@@ -902,14 +902,21 @@ void model::recover() {
   for (const auto& id : unsettled) {
     settle(id);
     auto& run = run_at(id);
-    if (run.is_ended || run.status != run_status::running) continue;
-    if (run.cancelled_by) {
-      end(run, run_status::cancelled);
-    } else if (++run.interruptions > interruption_limit_ + 3) {
-      end(run, run_status::failed);
-    } else {
-      run.status = run_status::queued;
+    if (run.is_ended) continue;
+    if (run.status == run_status::running) {
+      if (run.cancelled_by) {
+        end(run, run_status::cancelled);
+        continue;
+      }
+      if (++run.interruptions > interruption_limit_ + 3) {
+        end(run, run_status::failed);
+        continue;
+      }
     }
+    // Held before anything else happens: the timers that are due by now pass it over.
+    const auto pause = paused_.find(function_of(run).id);
+    const bool is_held = pause != paused_.end() && pause->second.mode == running_runs::hold;
+    run.status = is_held ? run_status::held : run_status::queued;
   }
 }
 
