@@ -63,6 +63,7 @@ class runtime_state {
   [[nodiscard]] caf::actor_system& system() noexcept { return *system_; }
   [[nodiscard]] const router_handle& gateway() const noexcept { return gateway_; }
   [[nodiscard]] bool is_stopped() const noexcept { return is_stopped_; }
+  [[nodiscard]] std::size_t waiting_commands() const noexcept { return waiting_.load(std::memory_order_relaxed); }
 
  private:
   void start_system();

@@ -99,6 +99,26 @@ void snapshot::each_event_named(std::string_view name, const event_id& from,
   });
 }
 
+void snapshot::each_event_before(std::string_view name, const event_id& before, const std::function<bool(const event_record&)>& visit) const {
+  if (name.empty()) {
+    transaction_->each_before(table::events, before.is_nil() ? std::string{} : key_of(before), [&](std::string_view key, std::string_view value) {
+      return visit(decoded<event_record>(table::events, key, value));
+    });
+    return;
+  }
+  const std::uint64_t hash = hash_text(name);
+  const std::string prefix = key_of(hash);
+  event_id last;
+  last.bytes.fill(0xFF);  // beyond every id that is issued
+  transaction_->each_before(table::events_by_name, hashed_key(hash, before.is_nil() ? last : before), [&](std::string_view key, std::string_view) {
+    if (!key.starts_with(prefix)) return false;
+    const auto id = id_of<event_id>(table::events_by_name, key);
+    const auto event = find_event(id);
+    if (!event) throw error{errc::store_corrupt, "table events_by_name: event " + to_string(id) + " is not stored"};
+    return event->name != name || visit(*event);  // two names may share a hash
+  });
+}
+
 void snapshot::each_sweep(const std::function<bool(const position&, const sweep_record&)>& visit) const {
   transaction_->each_from(table::sweeps, {}, [&](std::string_view key, std::string_view value) {
     return visit(id_of<position>(table::sweeps, key), decoded<sweep_record>(table::sweeps, key, value));

@@ -60,6 +60,8 @@ class snapshot {
   void each_event(const event_id& from, const std::function<bool(const event_record&)>& visit) const;
   // Events with this name whose id is >= `from`, oldest first.
   void each_event_named(std::string_view name, const event_id& from, const std::function<bool(const event_record&)>& visit) const;
+  // Events with this name (empty: all) whose id is < `before` (nil: from the newest), newest first.
+  void each_event_before(std::string_view name, const event_id& before, const std::function<bool(const event_record&)>& visit) const;
   void each_sweep(const std::function<bool(const position&, const sweep_record&)>& visit) const;
   // Oldest first, at most `limit`.
   [[nodiscard]] std::vector<std::pair<position, outbox_record>> oldest_outbox(std::size_t limit) const;

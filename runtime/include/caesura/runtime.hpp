@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -50,6 +52,38 @@ struct event_info {
   std::vector<run_id> runs{};  // the runs it started
 };
 
+enum class system_events : std::uint8_t {
+  included,
+  left_out,  // those whose names begin with "inngest/"
+};
+
+// Which events are meant: those that every given part lets through.
+struct event_filter {
+  std::string name{};                           // exactly this one
+  std::optional<time_point> received_after{};   // at this time or later (inclusive), as the event's id has it
+  std::optional<time_point> received_before{};  // before this time (exclusive)
+  system_events system{system_events::included};
+};
+
+struct event_page_request {
+  std::optional<event_id> before{};  // only events accepted before this one: the `next` of the page before
+  std::size_t limit{100};            // 1 to 5,000
+};
+
+struct event_page {
+  std::vector<event_info> events{};  // newest first
+  std::optional<event_id> next{};    // set: there may be more; pass it as `event_page_request.before`
+};
+
+// What a runtime can tell of itself at little cost; as read, so that the parts may be some milliseconds apart.
+struct runtime_stats {
+  std::size_t open_runs{0};                            // stored and not ended
+  std::map<run_status, std::size_t> open_by_status{};  // of the oldest 100,000 of them at most
+  std::size_t counted{0};                              // as many are in `open_by_status`
+  std::size_t waiting_commands{0};                     // sends, cancels and the like whose turn has not come
+  std::size_t store_bytes{0};                          // used in the store's file
+};
+
 namespace detail {
 struct environment;
 class runtime_state;
@@ -84,6 +118,11 @@ class runtime {
   [[nodiscard]] std::optional<run_info> get(const run_id& run) const;
   // nullopt: no such event, or not any more (options.keep_events).
   [[nodiscard]] std::optional<event_info> find_event(const event_id& event) const;
+  // One page, newest first. Reads for at most about a second, so that a page may be short or empty although there is a `next`. Throws
+  // error{invalid_argument}.
+  [[nodiscard]] event_page list_events(const event_filter& filter = {}, const event_page_request& page = {}) const;
+  // Cost: one look at each open run, at most 100,000.
+  [[nodiscard]] runtime_stats stats() const;
   // Its recorded steps in their order; empty when there is no such run.
   [[nodiscard]] std::vector<step_info> steps(const run_id& run) const;
   // One page. Membership is as of the call; statuses as read. Reads for at most about a second, so that a page may be short or empty
