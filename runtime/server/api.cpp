@@ -33,11 +33,13 @@ struct entry {
 
 constexpr std::array table{
     entry{{"GET", "/health"}, access::open, api::health},
+    entry{{"GET", "/openapi.json"}, access::open, api::openapi},
     entry{{"GET", "/metrics"}, access::key, api::metrics_text},
     entry{{"GET", "/dev"}, access::open, api::dev},
     entry{{"POST", "/fn/register"}, access::key, api::register_app},
     entry{{"POST", "/e/{event_key}"}, access::own_key, api::send_events},
     entry{{"POST", "/invoke/{function_id}"}, access::key, api::invoke},
+    entry{{"POST", "/v0/gql"}, access::key, api::graphql},
     entry{{"GET", "/v0/runs/{run_id}/batch"}, access::key, api::batch_of_run},
     entry{{"GET", "/v0/runs/{run_id}/actions"}, access::key, api::actions_of_run},
     entry{{"POST", "/v1/checkpoint/{run_id}/async"}, access::key, api::checkpoint},
@@ -245,6 +247,7 @@ int status_of(errc code) noexcept {
 namespace api {
 
 response health(const api_call&) { return plain(200, {{"status", 200}, {"message", "OK"}}); }
+response openapi(const api_call&) { return response::json(200, std::string{openapi_text()}); }
 response metrics_text(const api_call& call) {
   return {.status = 200, .headers = {{"content-type", "text/plain; version=0.0.4; charset=utf-8"}}, .body = call.parts.counts.text(call.parts.runtime.stats(), call.parts.feed.clients())};
 }
