@@ -38,16 +38,18 @@ void app_link::make(const std::string& url, remote::call value, std::function<vo
       return;
     }
     value.trigger.name = shown_name(value.trigger.name);
-    http::outgoing request{.url = *target, .body = call_body(value), .timeout = settings_.call_timeout};
+    http::outgoing request{.url = *target, .timeout = settings_.call_timeout};
+    try {
+      request.body = body_of(value);
+    } catch (const std::exception& e) {  // what is recorded is nested so deep that the body would be deeper than JSON may be here
+      end(failed(std::string{"the call cannot be written: "} + e.what()));
+      return;
+    }
     request.headers.add("content-type", "application/json");
     request.headers.add("user-agent", "Inngest");
     request.headers.add("x-inngest-server-kind", "dev");
     request.headers.add("x-run-id", to_string(value.run));
     request.headers.add("x-inngest-step-id", value.step);
-    if (!settings_.signing_keys.empty()) {
-      // An SDK whose framework has parsed the body signs what it makes of it again, in the one canonical form.
-      request.body = http::write_json(http::parse_json(request.body), http::json_form::canonical);
-    }
     send_signed(std::move(request), 0, [this, step = value.step, end](http::outcome outcome) {
       if (const auto* response = std::get_if<http::response>(&outcome)) {
         const auto fault = fault_of_signature(*response);
@@ -59,6 +61,12 @@ void app_link::make(const std::string& url, remote::call value, std::function<vo
       }
     });
   });
+}
+
+// An SDK whose framework has parsed the body signs what it makes of it again, in the one canonical form.
+std::string app_link::body_of(const remote::call& value) const {
+  auto body = call_body(value);
+  return settings_.signing_keys.empty() ? body : http::write_json(http::parse_json(body), http::json_form::canonical);
 }
 
 void app_link::ask_to_register(const std::string& url, std::function<void(http::outcome)> done) {

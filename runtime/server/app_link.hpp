@@ -35,6 +35,7 @@ class app_link {
   void close();
 
  private:
+  [[nodiscard]] std::string body_of(const remote::call& value) const;
   // Signs and sends; with the fallback key when the app refuses the first, which it does while keys are being replaced.
   void send_signed(http::outgoing request, std::size_t key, std::function<void(http::outcome)> done);
   void send(http::outgoing request, std::function<void(http::outcome)> done);

@@ -424,7 +424,7 @@ std::string call_body(const remote::call& call) {
   return text + ",\"version\":-1,\"use_api\":false}";
 }
 
-answer read_response(const http::response& response, std::string_view step) {
+answer read_response(const http::response& response, std::string_view step) try {
   if (response.status == 201) {
     const auto inner = unwrapped(response);
     if (!inner || inner->status == 201) return failed_attempt("Error", "the app's streamed response is malformed");
@@ -448,6 +448,8 @@ answer read_response(const http::response& response, std::string_view step) {
   failed.is_final = response.headers.get("x-inngest-no-retry") == "true";
   failed.retry_after = delay_until(response.headers.get("retry-after"));
   return failed;
+} catch (const std::exception& e) {  // a member of another type than it should have, or a value nested too deep to be stored
+  return failed_attempt("Error", std::string{"the app's response cannot be read: "} + e.what());
 }
 
 checkpoint read_checkpoint(const document& body) {

@@ -49,7 +49,7 @@ struct app_registration {
 [[nodiscard]] std::string events_body(const event& trigger);
 [[nodiscard]] std::string steps_body(const std::vector<step_info>& steps);
 
-// What an app's response to a call of `step` means.
+// What an app's response to a call of `step` means. Throws nothing of its own: what cannot be read is a failed attempt.
 [[nodiscard]] remote::answer read_response(const http::response& response, std::string_view step);
 
 // The steps of a checkpoint. Throws error{invalid_argument} naming what cannot be checkpointed.

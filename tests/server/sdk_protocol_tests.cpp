@@ -149,6 +149,18 @@ BOOST_AUTO_TEST_CASE(an_operation_that_this_server_does_not_know_fails_the_run_a
   BOOST_TEST(operation({{"id", "h"}}).is_final);
 }
 
+BOOST_AUTO_TEST_CASE(a_response_that_cannot_be_read_is_a_failed_attempt) {
+  const std::string deep = std::string(200, '[') + std::string(200, ']');
+  for (const auto& body : {std::string{R"([{"op":"StepError","id":"h","error":{"noRetry":"yes"}}])"}, R"([{"op":"StepRun","id":"h","data":)" + deep + "}]"}) {
+    const auto read = read_response({.status = 206, .headers = {{"x-inngest-sdk", "js"}}, .body = body}, remote::next_call);
+    BOOST_REQUIRE(read.error.has_value());
+    BOOST_TEST(read.error->message.find("cannot be read") != std::string::npos);
+    BOOST_TEST(!read.is_final);
+  }
+  BOOST_TEST(read_response({.status = 200, .headers = {{"x-inngest-sdk", "js"}}, .body = deep}, remote::next_call).error.has_value());
+  BOOST_TEST(read_response({.status = 201, .headers = {{"x-inngest-sdk", "js"}}, .body = R"({"status":"206"})"}, remote::next_call).error.has_value());
+}
+
 BOOST_AUTO_TEST_CASE(a_streamed_response_is_what_its_body_says) {
   const json inner{{"status", 206}, {"body", R"([{"op":"StepRun","id":"h","data":1}])"}, {"headers", {{"x-inngest-sdk", "js:v4"}}}};
   BOOST_TEST(read_response(response(201, inner), remote::next_call).steps.size() == 1U);

@@ -5,6 +5,7 @@
 #include <future>
 #include <mutex>
 
+#include "runtime/server/http/signature.hpp"
 #include "tests/server/server_world.hpp"
 
 namespace {
@@ -87,6 +88,17 @@ BOOST_AUTO_TEST_CASE(with_keys_the_api_asks_for_them) {
   BOOST_TEST(world.ask("POST", "/e/wrong", {{"name", "a"}}).status == 401);
   BOOST_TEST(world.ask("POST", "/e/right", {{"name", "a"}}).status == 200);
   BOOST_TEST(world.ask("GET", "/health").status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(a_call_that_cannot_be_written_fails_and_the_server_goes_on) {
+  fake_app app{[](const json&) { return 1; }};
+  server_world world{{.signing_key = "signkey-test-00ff", .retry_interval = 1ms}};
+  world.bearer = http::hashed_key("signkey-test-00ff");
+  world.ask("POST", "/fn/register", app.registration());
+  const auto sent = world.ask("POST", "/e/key", R"({"name":"go","data":{"deep":)" + std::string(124, '[') + std::string(124, ']') + "}}");
+  BOOST_TEST(sent.status == 200, sent.text);
+  const std::string run = world.ask("GET", "/v1/events/" + sent.body["ids"][0].get<std::string>() + "/runs").body["data"][0]["run_id"];
+  BOOST_TEST(world.ended(run)["output"]["message"].get<std::string>().find("cannot be written") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(a_server_that_others_can_reach_needs_keys) {
