@@ -7,8 +7,8 @@
 
 namespace caesura::actors {
 
-coroutine_frame::coroutine_frame(const function_body& body, run_id run, event trigger, time_point begun, std::vector<step_info> rows)
-    : frame{begun}, body_{body}, run_{run}, trigger_{std::move(trigger)}, rows_{std::move(rows)} {
+coroutine_frame::coroutine_frame(const function_body& body, run_id run, std::vector<event> triggers, time_point begun, std::vector<step_info> rows)
+    : frame{begun}, body_{body}, run_{run}, triggers_{std::move(triggers)}, rows_{std::move(rows)} {
   row_of_.reserve(rows_.size());
   for (std::size_t i = 0; i < rows_.size(); ++i) row_of_.emplace(rows_[i].id, i);
 }
@@ -18,7 +18,7 @@ coroutine_frame::~coroutine_frame() = default;
 void coroutine_frame::start() {
   try {
     const detail::inside_body mark;
-    instance_ = body_.start(context{*this}, trigger_);
+    instance_ = body_.start(context{*this}, triggers_);
   } catch (const class error& e) {
     error_ = describe_current_exception();
     state_ = frame_state::failed;

@@ -18,7 +18,7 @@ namespace caesura::actors {
 class coroutine_frame final : public frame, public detail::driver {
  public:
   // `begun`: what now() gives before the first record. `rows`: recorded steps in their order.
-  coroutine_frame(const function_body& body, run_id run, event trigger, time_point begun, std::vector<step_info> rows);
+  coroutine_frame(const function_body& body, run_id run, std::vector<event> triggers, time_point begun, std::vector<step_info> rows);
   ~coroutine_frame() override;
 
   void start() override;
@@ -35,7 +35,7 @@ class coroutine_frame final : public frame, public detail::driver {
   time_point now() const override { return now_; }
   std::string uuid(std::string_view name) override;
   run_id id() const override { return run_; }
-  const event& trigger() const override { return trigger_; }
+  const event& trigger() const override { return triggers_.front(); }
 
  private:
   std::uint32_t uses_of(std::string_view id);
@@ -46,7 +46,7 @@ class coroutine_frame final : public frame, public detail::driver {
 
   const function_body& body_;
   const run_id run_;
-  const event trigger_;
+  const std::vector<event> triggers_;  // never empty
 
   std::vector<step_info> rows_;
   std::unordered_map<std::string, std::size_t> row_of_;  // id → place in rows_

@@ -29,12 +29,12 @@ struct remote_frame::remote_operation final : detail::operation {
   std::string name{};
 };
 
-remote_frame::remote_frame(run_id run, std::string function, event trigger, time_point begun, std::vector<step_info> rows,
+remote_frame::remote_frame(run_id run, std::string function, std::vector<event> triggers, time_point begun, std::vector<step_info> rows,
                            const storage::run_record& record, std::size_t result_limit_bytes)
     : frame{begun},
       run_{run},
       function_{std::move(function)},
-      trigger_{std::move(trigger)},
+      triggers_{std::move(triggers)},
       result_limit_bytes_{result_limit_bytes},
       restored_{record.pending},
       rows_{std::move(rows)},
@@ -104,7 +104,7 @@ remote_frame::remote_operation& remote_frame::add_operation(std::unique_ptr<remo
 bool remote_frame::asks(const detail::operation& op) const noexcept { return op.kind == step_kind::run && op.id.starts_with(call_prefix); }
 
 remote::call remote_frame::call_for(const detail::operation& op) const {
-  remote::call call{.run = run_, .function = function_, .trigger = trigger_, .steps = rows_};
+  remote::call call{.run = run_, .function = function_, .trigger = triggers_.front(), .events = triggers_, .steps = rows_};
   if (!asks(op)) call.step = op.id;
   call.plans_only = asks(op) && pending_.size() > 1;
   return call;

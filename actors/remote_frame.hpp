@@ -22,7 +22,7 @@ struct operation_request;  // commands.hpp
 // the rows of what was executed meanwhile, and the next operations.
 class remote_frame final : public frame {
  public:
-  remote_frame(run_id run, std::string function, event trigger, time_point begun, std::vector<step_info> rows,
+  remote_frame(run_id run, std::string function, std::vector<event> triggers, time_point begun, std::vector<step_info> rows,
                const storage::run_record& record, std::size_t result_limit_bytes);
   ~remote_frame() override;
 
@@ -58,7 +58,7 @@ class remote_frame final : public frame {
 
   const run_id run_;
   const std::string function_;
-  const event trigger_;
+  const std::vector<event> triggers_;  // never empty
   const std::size_t result_limit_bytes_;
   std::vector<storage::pending_record> restored_;
 

@@ -446,6 +446,8 @@ void router::after_commit() {
 void router::set_alarm() {
   std::optional<time_point> next;
   if (!state_->timers.empty()) next = state_->timers.begin()->first;
+  if (!state_->ticks.empty() && (!next || state_->ticks.begin()->first < *next)) next = state_->ticks.begin()->first;
+  if (const auto opens = state_->queue.next_opening(); opens && (!next || *opens < *next)) next = opens;
   const auto also = [&](std::optional<time_point> at) {
     if (at && (!next || *at < *next)) next = at;
   };

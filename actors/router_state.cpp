@@ -137,14 +137,36 @@ std::optional<std::size_t> run_queue::place_of(const run_id& run, std::size_t li
 
 bool run_queue::has_slot(std::uint64_t id) const {
   const auto found = groups_.find(id);
-  return found == groups_.end() || found->second.used < found->second.limit;
+  return found == groups_.end() || (found->second.used < found->second.limit && !found->second.opens);
 }
 
 bool run_queue::may_start(const std::vector<std::uint64_t>& groups) const {
   return std::ranges::all_of(groups, [&](std::uint64_t id) {
     const auto found = groups_.find(id);
-    return found == groups_.end() || (found->second.used < found->second.limit && found->second.waiting.empty());
+    return found == groups_.end() || (has_slot(id) && found->second.waiting.empty());
   });
+}
+
+void run_queue::set_opening(std::uint64_t id, std::optional<time_point> opens) {
+  auto& group = groups_[id];
+  if (group.opens) closed_.erase({*group.opens, id});
+  group.opens = opens;
+  if (opens) closed_.insert({*opens, id});
+}
+
+void run_queue::close_until(std::uint64_t id, time_point opens, undo_log& undo) {
+  undo.add([this, id, before = groups_[id].opens] { set_opening(id, before); });
+  set_opening(id, opens);
+}
+
+void run_queue::open_due(time_point now, undo_log& undo) {
+  while (!closed_.empty() && closed_.begin()->first <= now) {
+    const auto opens = closed_.begin()->first;
+    const auto id = closed_.begin()->second;
+    undo.add([this, id, opens] { set_opening(id, opens); });
+    set_opening(id, std::nullopt);
+    promote(id, undo);
+  }
 }
 
 void run_queue::acquire(std::uint64_t id, undo_log& undo) {
@@ -276,13 +298,44 @@ std::shared_ptr<const definition> parse_definition(storage::definition_record re
   return result;
 }
 
+std::shared_ptr<const flow_rules> flow_rules_of(const function& fn) {
+  const std::string where = "function \"" + fn.id + "\", ";
+  const auto parse = [&](const std::string& text, const char* member) { return parse_rule(text, expression::roots::event, where + member); };
+  auto rules = std::make_shared<flow_rules>();
+  if (!fn.idempotency.empty()) {
+    rules->rate_limit = caesura::rate_limit{.limit = 1, .period = days{1}, .key = fn.idempotency};
+    rules->rate_limit_key = parse(fn.idempotency, "idempotency");
+  } else if (fn.rate_limit) {
+    rules->rate_limit = fn.rate_limit;
+    rules->rate_limit_key = parse(fn.rate_limit->key, "rate_limit.key");
+  }
+  if ((rules->throttle = fn.throttle)) rules->throttle_key = parse(fn.throttle->key, "throttle.key");
+  if ((rules->debounce = fn.debounce)) rules->debounce_key = parse(fn.debounce->key, "debounce.key");
+  if ((rules->batch = fn.batch)) {
+    rules->batch_key = parse(fn.batch->key, "batch.key");
+    rules->batch_when = parse(fn.batch->when, "batch.when");
+  }
+  if ((rules->singleton = fn.singleton)) rules->singleton_key = parse(fn.singleton->key, "singleton.key");
+  rules->priority = parse(fn.priority, "priority");
+  for (const auto& t : fn.triggers) {
+    if (t.cron.empty()) continue;
+    auto parsed = cron_schedule::parse(t.cron);
+    if (const auto* fault = std::get_if<std::string>(&parsed)) throw error{errc::invalid_function, where + *fault};
+    rules->crons.push_back({.text = t.cron, .schedule = std::get<cron_schedule>(std::move(parsed)), .jitter = t.jitter});
+  }
+  const bool has_any = rules->rate_limit || rules->throttle || rules->debounce || rules->batch || rules->singleton || !rules->priority.is_always_true() || !rules->crons.empty();
+  return has_any ? rules : nullptr;
+}
+
 storage::definition_record definition_record_of(const function& fn) {
   storage::definition_record record{.function = fn.id};
-  for (const auto& t : fn.triggers) record.triggers.push_back({.event = t.event, .when = t.when});
+  for (const auto& t : fn.triggers) {
+    if (t.cron.empty()) record.triggers.push_back({.event = t.event, .when = t.when});
+  }
   record.start_timeout = fn.timeouts.start;
   record.finish_timeout = fn.timeouts.finish;
   for (const auto& c : fn.concurrency) record.concurrency.push_back({.limit = c.limit, .key = c.key, .counts_resting = c.counts_resting});
-  for (const auto& c : fn.cancel_on) record.cancel_on.push_back({.event = c.event, .when = c.when, .timeout = c.timeout});
+  for (const auto& c : fn.cancel_on) record.cancel_on.push_back({.event = c.event, .when = c.when, .timeout = c.timeout, .until = c.until});
   return record;
 }
 

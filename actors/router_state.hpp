@@ -17,6 +17,7 @@
 #include <caesura/function.hpp>
 
 #include "actors/commands.hpp"
+#include "actors/cron.hpp"
 #include "actors/expression/expression.hpp"
 #include "actors/limits.hpp"
 #include "actors/listener_index.hpp"
@@ -36,10 +37,36 @@ struct definition {
   std::vector<expression::compiled> concurrency_keys{};
 };
 
+// A function's flow control with its expressions parsed. Not stored: what matters is the present one. Immutable.
+struct flow_rules {
+  struct cron_trigger {
+    std::string text{};
+    cron_schedule schedule{};
+    duration jitter{0};
+  };
+  std::optional<caesura::rate_limit> rate_limit{};  // also idempotency
+  expression::compiled rate_limit_key{};
+  std::optional<caesura::throttle> throttle{};
+  expression::compiled throttle_key{};
+  std::optional<caesura::debounce> debounce{};
+  expression::compiled debounce_key{};
+  std::optional<caesura::batch> batch{};
+  expression::compiled batch_key{};
+  expression::compiled batch_when{};
+  std::optional<caesura::singleton> singleton{};
+  expression::compiled singleton_key{};
+  expression::compiled priority{};
+  std::vector<cron_trigger> crons{};
+};
+
+// Throws error{invalid_expression}, error{invalid_function}. Null when the function has none.
+[[nodiscard]] std::shared_ptr<const flow_rules> flow_rules_of(const function& fn);
+
 // A function that this process can execute.
 struct registered_function {
   function code{};
   std::shared_ptr<const definition> stored{};  // owners: this and the definitions
+  std::shared_ptr<const flow_rules> flow{};    // null: an event starts a run at once. Owners: copies of this
 };
 
 // The functions of a runtime by id, in the order given. Immutable once built; read by router and run actors.
@@ -120,6 +147,12 @@ class run_queue {
 
   // Limits come with the functions.
   void set_limit(std::uint64_t group, std::uint32_t limit) { groups_[group].limit = limit; }
+  // A throttle: nobody gets a slot of the group before `opens`. Later ones replace earlier ones.
+  void close_until(std::uint64_t group, time_point opens, undo_log& undo);
+  void open_due(time_point now, undo_log& undo);
+  [[nodiscard]] std::optional<time_point> next_opening() const {
+    return closed_.empty() ? std::nullopt : std::optional{closed_.begin()->first};
+  }
   [[nodiscard]] bool has_slot(std::uint64_t group) const;
   // True when a run that needs slots in `groups` may start without passing anybody who waits for one of them.
   [[nodiscard]] bool may_start(const std::vector<std::uint64_t>& groups) const;
@@ -131,6 +164,7 @@ class run_queue {
   struct group {
     std::uint32_t limit{0};
     std::uint32_t used{0};
+    std::optional<time_point> opens{};
     std::map<place, run_id> waiting{};
   };
   struct entry {
@@ -147,7 +181,10 @@ class run_queue {
 
   std::map<place, run_id> ready_;
   std::unordered_map<run_id, entry> entries_;
+  void set_opening(std::uint64_t group, std::optional<time_point> opens);
+
   std::unordered_map<std::uint64_t, group> groups_;
+  absl::btree_set<std::pair<time_point, std::uint64_t>> closed_;  // groups with an opening
 };
 
 // Which (name, client id) pairs were accepted within the event memory. Holds hashes; the event's record decides. One thread.
@@ -195,6 +232,12 @@ struct open_sweep {
   }
 };
 
+// Which cron trigger: of a function of the present table.
+struct cron_place {
+  std::string function{};
+  std::size_t index{0};  // in flow_rules::crons
+};
+
 // Where the purge of what is old stands.
 struct purge_state {
   time_point next_at{};         // nil: not set yet
@@ -202,6 +245,8 @@ struct purge_state {
   bool is_under_way{false};
   run_id runs{};                // looked at up to here
   event_id events{};
+  std::uint64_t flow{0};
+  bool has_flow_left{false};
   event_id events_kept_from{};  // stored: all events before it may be gone
 };
 
@@ -214,6 +259,8 @@ struct router_state {
   std::unordered_map<std::string, expression::compiled> wait_rules{};  // by text
   listener_index listeners{};
   absl::btree_set<std::pair<time_point, run_id>> timers{};
+  absl::btree_set<std::pair<time_point, std::uint64_t>> ticks{};  // of cron triggers, by the key of their flow record
+  std::unordered_map<std::uint64_t, cron_place> crons{};           // those of the present functions
   run_queue queue{};
   live_table live{};
   std::map<std::string, storage::function_state_record, std::less<>> function_states{};

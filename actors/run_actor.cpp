@@ -17,7 +17,7 @@ struct run_state {
   std::optional<run_driver> driver;
   std::optional<event> trigger;  // of a run that has recorded nothing
   run_id run;
-  event_id event_of_run;
+  std::vector<event_id> events;
   storage::store* store = nullptr;
 };
 
@@ -41,18 +41,21 @@ run_driver::ports ports_of(run_actor* self, const run_start& start) {
 
 void begin(run_state& state) {
   if (state.trigger) {
-    state.driver->begin(std::move(*state.trigger), {});
+    state.driver->begin({std::move(*state.trigger)}, {});
     return;
   }
-  std::optional<storage::event_record> trigger;
+  std::vector<event> triggers;
   std::vector<step_info> rows;
   {
     const auto snapshot = state.store->begin_read();
-    trigger = snapshot->find_event(state.event_of_run);
+    for (const auto& id : state.events) {
+      const auto trigger = snapshot->find_event(id);
+      if (!trigger) throw error{errc::store_corrupt, "table events: the event " + to_string(id) + " of run " + to_string(state.run) + " is not stored"};
+      triggers.push_back(public_event(*trigger));
+    }
     rows = snapshot->steps_of(state.run);
   }
-  if (!trigger) throw error{errc::store_corrupt, "table events: the event of run " + to_string(state.run) + " is not stored"};
-  state.driver->begin(public_event(*trigger), std::move(rows));
+  state.driver->begin(std::move(triggers), std::move(rows));
 }
 
 void deliver(run_state& state, run_letter& letter) {
@@ -67,7 +70,8 @@ caf::behavior run_behavior(run_actor* self, const std::shared_ptr<run_start>& st
   auto& state = self->state;
   state.trigger = std::move(start->order.trigger);
   state.run = start->order.run;
-  state.event_of_run = start->order.record->event;
+  const auto& record = *start->order.record;
+  state.events = record.events.empty() ? std::vector{record.event} : record.events;
   state.store = start->parts.store;
   state.function = start->order.function;
   state.driver.emplace(std::move(start->order), start->gate, *state.function, *start->parts.limits, ports_of(self, *start));

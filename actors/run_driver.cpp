@@ -49,17 +49,17 @@ advance_run run_driver::report(next_kind next) const {
   return {.run = order_.run, .activation = order_.activation, .next = next, .in_flight = in_flight()};
 }
 
-void run_driver::begin(event trigger, std::vector<step_info> rows) {
+void run_driver::begin(std::vector<event> triggers, std::vector<step_info> rows) {
   if (is_done_ || ending_ != ending::none) return;  // cancelled before it began
   const auto& record = *order_.record;
   const auto begun = record.started_at.value_or(record.created_at);
   if (fn_.code.remote) {
-    auto made = std::make_unique<remote_frame>(order_.run, fn_.code.id, std::move(trigger), begun, std::move(rows), record,
+    auto made = std::make_unique<remote_frame>(order_.run, fn_.code.id, std::move(triggers), begun, std::move(rows), record,
                                                limits_.step_result_bytes);
     remote_ = made.get();
     frame_ = std::move(made);
   } else {
-    frame_ = std::make_unique<coroutine_frame>(fn_.code.body, order_.run, std::move(trigger), begun, std::move(rows));
+    frame_ = std::make_unique<coroutine_frame>(fn_.code.body, order_.run, std::move(triggers), begun, std::move(rows));
   }
   frame_->start();
   go_on(report(next_kind::operations));

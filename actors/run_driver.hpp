@@ -34,8 +34,8 @@ class run_driver {
 
   run_driver(activate order, std::shared_ptr<start_gate> gate, const registered_function& fn, const limits& limits, ports ports);
 
-  // `trigger` and `rows`: what is recorded of the run.
-  void begin(event trigger, std::vector<step_info> rows);
+  // `triggers` (more than one: a batch) and `rows`: what is recorded of the run.
+  void begin(std::vector<event> triggers, std::vector<step_info> rows);
   void take(resume_run&& message);
   void take(const order_run& message);
   void take(step_outcome&& outcome);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "actors/planted_faults.hpp"
+#include "actors/transitions/flow_control.hpp"
 #include "actors/transitions/transitions.hpp"
 
 namespace caesura::detail {
@@ -120,6 +121,7 @@ recovered recover(storage::store& store, std::shared_ptr<const actors::function_
 
   actors::turn turn{.state = state, .tx = *tx, .out = result.told, .now = now, .entropy = entropy};
   load_sweeps(turn);
+  actors::enter_flow(turn);
   state.is_stopping = true;  // nothing gets an actor before the router runs
   for (const auto& run : unsettled) settle(turn, run, was_clean);
   state.is_stopping = false;

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "actors/cron.hpp"
 #include "storage/document_view.hpp"
 
 namespace caesura::detail {
@@ -24,6 +25,7 @@ class inspection {
     check_cancel_rules();
     check_timeouts();
     check_concurrency();
+    check_flow();
     if (fn_.retries.retries > limits_.retries) {
       add("retries is " + std::to_string(fn_.retries.retries) + "; the limit is " + std::to_string(limits_.retries));
     }
@@ -78,9 +80,76 @@ class inspection {
     }
     for (std::size_t i = 0; i < fn_.triggers.size(); ++i) {
       const auto where = "triggers[" + std::to_string(i) + "]";
+      if (!fn_.triggers[i].cron.empty()) {
+        check_cron(fn_.triggers[i], where);
+        continue;
+      }
       check_name(fn_.triggers[i].event, where, true);
       check_when(fn_.triggers[i].when, expression::roots::event, where);
     }
+  }
+
+  void check_cron(const trigger& t, const std::string& where) {
+    if (!t.event.empty() || !t.when.empty()) add(where + " has a cron and an event or a when: write two triggers");
+    if (t.cron.size() > limits_.event_name_bytes) {
+      add(where + ".cron has " + std::to_string(t.cron.size()) + " bytes; the limit is " + std::to_string(limits_.event_name_bytes));
+    } else if (auto parsed = actors::cron_schedule::parse(t.cron); const auto* fault = std::get_if<std::string>(&parsed)) {
+      add(where + ": " + *fault);
+    }
+    check_range(t.jitter, duration{0}, std::chrono::minutes{5}, where + ".jitter");
+  }
+
+  void check_range(duration value, duration least, duration most, const std::string& what) {
+    if (value < least || value > most) add(what + " is " + to_string(value) + "; it must be from " + to_string(least) + " to " + to_string(most));
+  }
+  void check_key(const std::string& text, const std::string& what) {
+    if (text.empty()) return;
+    const auto parsed = expression::compiled::parse(text, expression::roots::event);
+    if (const auto* fault = std::get_if<expression::fault>(&parsed)) add(what + ": at byte " + std::to_string(fault->position) + " of \"" + text + "\": " + fault->text);
+  }
+
+  void check_flow() {
+    using namespace std::chrono_literals;
+    if (const auto& rule = fn_.rate_limit) {
+      if (rule->limit == 0) add("rate_limit.limit is 0: no run could ever start; to stop a function, pause it");
+      check_range(rule->period, 1ms, 24h, "rate_limit.period");
+      check_key(rule->key, "rate_limit.key");
+      if (!fn_.idempotency.empty()) add("rate_limit and idempotency are both given: idempotency is a rate limit of one in 24 h");
+    }
+    check_key(fn_.idempotency, "idempotency");
+    if (const auto& rule = fn_.throttle) {
+      if (rule->limit == 0) add("throttle.limit is 0: no run could ever start; to stop a function, pause it");
+      check_range(rule->period, 1s, days{7}, "throttle.period");
+      check_key(rule->key, "throttle.key");
+    }
+    if (const auto& rule = fn_.debounce) {
+      check_range(rule->period, 1s, days{7}, "debounce.period");
+      if (rule->timeout) check_range(*rule->timeout, rule->period, days{7}, "debounce.timeout");
+      check_key(rule->key, "debounce.key");
+    }
+    if (const auto& rule = fn_.singleton) check_key(rule->key, "singleton.key");
+    check_key(fn_.priority, "priority");
+    check_batch();
+  }
+
+  void check_batch() {
+    using namespace std::chrono_literals;
+    const auto& rule = fn_.batch;
+    if (!rule) return;
+    constexpr std::uint32_t most_events = 100;
+    if (rule->max_events < 2 || rule->max_events > most_events) add("batch.max_events is " + std::to_string(rule->max_events) + "; it must be from 2 to 100");
+    check_range(rule->timeout, 1s, days{7}, "batch.timeout");
+    check_key(rule->key, "batch.key");
+    check_key(rule->when, "batch.when");
+    const auto exclude = [&](bool is_given, const char* name) {
+      if (is_given) add(std::string{"batch and "} + name + " are both given: a run of many events has no one event for it");
+    };
+    exclude(!fn_.cancel_on.empty(), "cancel_on");
+    exclude(fn_.debounce.has_value(), "debounce");
+    exclude(fn_.singleton.has_value(), "singleton");
+    exclude(!fn_.priority.empty(), "priority");
+    exclude(fn_.rate_limit.has_value() || !fn_.idempotency.empty(), fn_.rate_limit ? "rate_limit" : "idempotency");
+    if (fn_.body && !fn_.body.takes_batch()) add("batch is given and body takes one event: let it take std::vector<caesura::event> after the context");
   }
 
   void check_cancel_rules() {
@@ -174,7 +243,8 @@ std::shared_ptr<const actors::function_table> register_functions(std::vector<fun
     auto record = actors::definition_record_of(fn);
     const auto hash = storage::definition_hash(record);
     auto stored = actors::parse_definition(std::move(record), hash);
-    table->add({.code = std::move(fn), .stored = std::move(stored)});
+    auto flow = actors::flow_rules_of(fn);
+    table->add({.code = std::move(fn), .stored = std::move(stored), .flow = std::move(flow)});
   }
   return table;
 }

@@ -31,7 +31,7 @@ void fields(Io& io, R& r) {
 }
 template <class Io, is<cancel_rule_record> R>
 void fields(Io& io, R& r) {
-  io(r.event, r.when, r.timeout);
+  io(r.event, r.when, r.timeout, r.until);
 }
 template <class Io, is<definition_record> R>
 void fields(Io& io, R& r) {
@@ -70,6 +70,10 @@ template <class Io, is<function_state_record> R>
 void fields(Io& io, R& r) {
   io(r.is_paused, r.mode, r.changed_at, r.changed_in, r.reason, r.skipped);
 }
+template <class Io, is<flow_record> R>
+void fields(Io& io, R& r) {
+  io(r.kind, r.function, r.at, r.run, r.cron);
+}
 template <class Io, is<listener_key> R>
 void fields(Io& io, R& r) {
   io(r.how, r.hash);
@@ -96,7 +100,7 @@ void fields(Io& io, R& r) {
   io(r.id, r.definition, r.event, r.status, r.depth, r.interruptions, r.step_count, r.state_bytes, r.created_at, r.started_at, r.ended_at,
      r.due, r.cancel_keys, r.pending, r.cancelled_by, r.output, r.error, r.held_because, r.consumed, r.replay_of, r.root,
      r.kept_steps, r.parent, r.on_parent_cancel, r.nesting, r.has_children, r.is_paused, r.groups, r.deadline, r.queued_at, r.swept_to,
-     r.any_from, r.goes_on_at_first);
+     r.any_from, r.goes_on_at_first, r.priority, r.throttle, r.singleton, r.first_event, r.events, r.batch_bytes);
 }
 template <class Io, is<step_record> R>
 void fields(Io& io, R& r) {
@@ -120,7 +124,7 @@ constexpr std::uint64_t last_of<run_status>() {
 }
 template <>
 constexpr std::uint64_t last_of<cancel_source>() {
-  return static_cast<std::uint64_t>(cancel_source::pause);
+  return static_cast<std::uint64_t>(cancel_source::singleton);
 }
 template <>
 constexpr std::uint64_t last_of<step_kind>() {
@@ -149,6 +153,10 @@ constexpr std::uint64_t last_of<bulk_kind>() {
 template <>
 constexpr std::uint64_t last_of<bulk_status>() {
   return static_cast<std::uint64_t>(bulk_status::done);
+}
+template <>
+constexpr std::uint64_t last_of<flow_kind>() {
+  return static_cast<std::uint64_t>(flow_kind::cron);
 }
 template <>
 constexpr std::uint64_t last_of<pause_mode>() {
@@ -374,7 +382,7 @@ msgpack::sbuffer pack(const Record& record) {
 std::string_view name_of(table where) noexcept {
   constexpr std::array<std::string_view, table_count> names{"meta",  "events",      "events_by_name", "live_runs", "ended_runs",
                                                             "runs_by_function", "steps", "definitions", "outbox", "sweeps",
-                                                            "bulk_jobs", "plans", "plan_ids", "functions", "children", "runs_by_event"};
+                                                            "bulk_jobs", "plans", "plan_ids", "functions", "children", "runs_by_event", "flow"};
   return names[static_cast<std::size_t>(where)];
 }
 
@@ -431,6 +439,7 @@ CAESURA_RECORD(bulk_record)
 CAESURA_RECORD(plan_record)
 CAESURA_RECORD(plan_chunk_record)
 CAESURA_RECORD(function_state_record)
+CAESURA_RECORD(flow_record)
 #undef CAESURA_RECORD
 
 }  // namespace caesura::storage

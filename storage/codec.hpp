@@ -27,8 +27,9 @@ enum class table : std::uint8_t {
   functions = 13,
   children = 14,
   runs_by_event = 15,
+  flow = 16,
 };
-inline constexpr std::size_t table_count = 16;
+inline constexpr std::size_t table_count = 17;
 [[nodiscard]] std::string_view name_of(table where) noexcept;
 
 // A record as bytes: a msgpack array whose first element is the record's version, then a CRC-32C over table, key and array, so that a

@@ -72,6 +72,7 @@ std::string_view to_string(cancel_source source) noexcept {
     case cancel_source::timeout: return "timeout";
     case cancel_source::parent: return "parent";
     case cancel_source::pause: return "pause";
+    case cancel_source::singleton: return "singleton";
   }
   return "unknown";
 }

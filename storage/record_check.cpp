@@ -83,6 +83,7 @@ class checker {
       case table::plans: return key.size() == id_bytes && decode<plan_record>(where, key, value);
       case table::plan_ids: return key.size() == id_bytes + 4 && decode<plan_chunk_record>(where, key, value);
       case table::functions: return decode<function_state_record>(where, key, value).has_value();
+      case table::flow: return key.size() == 8 && decode<flow_record>(where, key, value);
       case table::events_by_name:
       case table::runs_by_function: return key.size() == 8 + id_bytes && value.empty();
       case table::children:
@@ -151,7 +152,7 @@ class checker {
       return bytes ? std::optional{std::string{*bytes}} : std::nullopt;
     };
     const auto format = row("format");
-    if (!format || format->size() != 8 || number_at(*format) == 0 || number_at(*format) > 2) {
+    if (!format || format->size() != 8 || number_at(*format) == 0 || number_at(*format) > 3) {
       wrong(table::meta, "format", "the row \"format\" is missing or of no format that this library knows");
     }
     last_id_.bytes.fill(0xFF);
@@ -190,11 +191,17 @@ class checker {
               "event " + id + " is missing from table events_by_name");
       for (const auto& run : event.runs) {
         const auto started = find_run(run);
-        require(!started || started->event == event.id, table::events, id, "event " + id + " started run " + to_string(run) + ", which says otherwise");
+        require(!started || is_of(*started, event.id), table::events, id, "event " + id + " started run " + to_string(run) + ", which says otherwise");
       }
     });
     require(count(table::events_by_name) == count(table::events), table::events_by_name, {},
             "it has " + std::to_string(count(table::events_by_name)) + " rows for " + std::to_string(count(table::events)) + " events");
+  }
+
+  // A run that collected events was started by each of them.
+  static bool is_of(const run_record& run, const event_id& event) {
+    if (run.event == event || std::ranges::find(run.events, event) != run.events.end()) return true;
+    return !run.first_event.is_nil() && run.first_event <= event && event < run.event;
   }
 
   void check_run(table where, std::string_view key, const run_record& run) {
@@ -215,6 +222,8 @@ class checker {
       }
       must(is_ended(run.status) || run.groups.size() == def->concurrency.size(), "has other concurrency groups than its definition");
     }
+    for (const auto& event : run.events) must(contains(table::events, key_of(event)), "lacks an event of its batch: " + to_string(event) + " is not stored");
+    must(run.events.empty() || run.events.front() == run.event, "has a batch that does not begin with its event");
     must(run.kept_steps <= run.step_count, "took over more steps than it has");
     must(run.root.is_nil() == run.replay_of.is_nil(), "is half a replay: root and replay_of must stand together");
     must(run.replay_of.is_nil() || contains(table::runs_by_event, key_of(run.event) + key_of(run.id)), "is a replay and missing from table runs_by_event");

@@ -40,6 +40,7 @@ struct cancel_rule_record {
   std::string event{};
   std::string when{};
   std::optional<duration> timeout{};
+  std::optional<time_point> until{};
 
   bool operator==(const cancel_rule_record&) const = default;
 };
@@ -135,6 +136,12 @@ struct run_record {
   std::optional<std::uint32_t> any_from{};  // the body waits for any of its operations: step_count when it began to
   bool goes_on_at_first{false};   // its code, which is elsewhere, is asked again as soon as one pending operation is over, not all
   position swept_to{};            // has been asked by every sweep up to here
+  std::int32_t priority{0};       // queued: as if it had come so many seconds earlier
+  std::uint64_t throttle{0};      // the group in which it takes its turn to start; 0: none
+  std::uint64_t singleton{0};     // the group of which one executes at a time; 0: none
+  event_id first_event{};         // debounced: the first of the events of which `event` is the last
+  std::vector<event_id> events{}; // batch: all, `event` first
+  std::uint64_t batch_bytes{0};   // batch: of their data
 
   bool operator==(const run_record&) const = default;
 };
@@ -223,6 +230,19 @@ struct plan_chunk_record {
 };
 
 using pause_mode = running_runs;
+
+// What flow control keeps of one function and key between events. Stands under a hash of function, kind and key.
+enum class flow_kind : std::uint8_t { rate_limit = 0, throttle = 1, debounce = 2, batch = 3, singleton = 4, cron = 5 };
+
+struct flow_record {
+  flow_kind kind{flow_kind::rate_limit};
+  std::string function{};
+  time_point at{};     // rate limit, throttle: the theoretical arrival time of GCRA; cron: the next tick
+  run_id run{};        // debounce, batch: the run that collects; singleton: the latest one
+  std::string cron{};  // the trigger's text
+
+  bool operator==(const flow_record&) const = default;
+};
 
 struct function_state_record {
   bool is_paused{false};

@@ -209,6 +209,14 @@ void snapshot::each_function_state(const std::function<bool(std::string_view, co
   });
 }
 
+std::optional<flow_record> snapshot::find_flow(std::uint64_t id) const { return found<flow_record>(*transaction_, table::flow, key_of(id)); }
+
+void snapshot::each_flow(std::uint64_t from, const std::function<bool(std::uint64_t, const flow_record&)>& visit) const {
+  transaction_->each_from(table::flow, key_of(from), [&](std::string_view key, std::string_view value) {
+    return visit(number_at(key), decoded<flow_record>(table::flow, key, value));
+  });
+}
+
 std::vector<std::pair<position, outbox_record>> snapshot::oldest_outbox(std::size_t limit) const {
   std::vector<std::pair<position, outbox_record>> result;
   if (limit == 0) return result;

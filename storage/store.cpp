@@ -15,7 +15,7 @@ namespace caesura::storage {
 
 namespace {
 
-constexpr std::uint64_t format_version = 2;  // 1: before bulk jobs, replay, pause, children; read as it is
+constexpr std::uint64_t format_version = 3;  // 1: before bulk jobs, replay, pause, children; 2: before flow control; read as they are
 
 }  // namespace
 
@@ -201,6 +201,13 @@ void write_transaction::delete_plan(const plan_id& id) {
 void write_transaction::put_function_state(std::string_view function, const function_state_record& record) {
   put(table::functions, function, encode(table::functions, function, record));
 }
+
+void write_transaction::put_flow(std::uint64_t id, const flow_record& record) {
+  const auto key = key_of(id);
+  put(table::flow, key, encode(table::flow, key, record));
+}
+
+void write_transaction::delete_flow(std::uint64_t id) { remove(table::flow, key_of(id)); }
 
 void write_transaction::put_child(const run_id& parent, const run_id& child) { put(table::children, key_of(parent) + key_of(child), {}); }
 

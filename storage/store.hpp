@@ -86,6 +86,9 @@ class snapshot {
   [[nodiscard]] std::optional<function_state_record> find_function_state(std::string_view function) const;
   void each_function_state(const std::function<bool(std::string_view, const function_state_record&)>& visit) const;
 
+  [[nodiscard]] std::optional<flow_record> find_flow(std::uint64_t id) const;
+  void each_flow(std::uint64_t from, const std::function<bool(std::uint64_t, const flow_record&)>& visit) const;
+
   // Run ids of one function (empty: of all), strictly older than `before` (nil: from the newest), newest first.
   [[nodiscard]] id_page runs_of(std::string_view function, const run_id& before, std::size_t limit) const;
 
@@ -124,6 +127,8 @@ class write_transaction final : public snapshot {
   void put_plan_chunk(const plan_id& id, std::uint32_t chunk, const plan_chunk_record& record);
   void delete_plan(const plan_id& id);
   void put_function_state(std::string_view function, const function_state_record& record);
+  void put_flow(std::uint64_t id, const flow_record& record);
+  void delete_flow(std::uint64_t id);
   void put_child(const run_id& parent, const run_id& child);
   void delete_child(const run_id& parent, const run_id& child);
   void put_replay(const event_id& event, const run_id& run);

@@ -76,7 +76,7 @@ counts=$(mktemp)
   echo "$passed $failed" >"$counts"
 ) >"$told" 2>&1 &
 simulation=$!
-for suite in storage actors runtime threads http server crash; do run_suite "$suite" $dev/tests/${suite}_tests; done
+for suite in storage actors runtime threads http server cli crash; do run_suite "$suite" $dev/tests/${suite}_tests; done
 run_suite faults $dev/tests/faults/faults_tests
 run_suite fuzzing $dev/tests/fuzz/fuzz_tests
 run_suite "planted faults" $dev/tests/planted_tests

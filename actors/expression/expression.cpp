@@ -86,13 +86,17 @@ std::string text_of(const node& path) {
 
 }  // namespace
 
-std::optional<std::uint64_t> compiled::hash(const event_scope& event) const {
+std::optional<document> compiled::value_of(const event_scope& event) const {
   if (!root_) return std::nullopt;
   evaluation evaluated{event, nullptr, root_->cost};
   const value result = evaluated.run(*root_->tree);
   if (result.type == type::error || result.type == type::missing) return std::nullopt;
-  const auto found = document_of(result);
-  return storage::hash_value(storage::document_view{found.bytes()});
+  return document_of(result);
+}
+
+std::optional<std::uint64_t> compiled::hash(const event_scope& event) const {
+  const auto found = value_of(event);
+  return found ? std::optional{storage::hash_value(storage::document_view{found->bytes()})} : std::nullopt;
 }
 
 std::vector<seen_value> compiled::values(const event_scope& event, const event_scope* second) const {

@@ -78,6 +78,8 @@ class compiled {
   // `second`: what `async` or `run` stands for; of `run` only the members of `data` are seen.
   [[nodiscard]] verdict matches(const event_scope& event, const event_scope* second = nullptr) const;
 
+  // Evaluates to any value; nullopt: it fails or is missing.
+  [[nodiscard]] std::optional<document> value_of(const event_scope& event) const;
   // Evaluates to any value and gives its hash; equal values have equal hashes. nullopt: it fails or is missing.
   [[nodiscard]] std::optional<std::uint64_t> hash(const event_scope& event) const;
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "actors/transitions/flow_control.hpp"
 #include "actors/transitions/transitions.hpp"
 
 namespace caesura::actors {
@@ -106,7 +107,7 @@ accepted_event route_event(turn& now, storage::event_record record, std::string_
               std::to_string(now.state.limits.depth));
       continue;
     }
-    record.runs.push_back(create_run(now, fn, record));
+    if (const auto run = start_function(now, fn, record)) record.runs.push_back(*run);
   }
   now.tx.put_event(record);
   return answer_of(record, false);

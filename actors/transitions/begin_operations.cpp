@@ -192,7 +192,8 @@ class beginning {
 
   // Looks for an event after the last one consumed or the run's creation. True when the wait is finished by it, or fails.
   bool take_earlier_event(const operation_request& request, const expression::compiled& rule, const scope_of& trigger) {
-    auto from = id_cast<event_id>(before_->id);  // ids share one order: this is right after the triggering event
+    auto from = std::max(id_cast<event_id>(before_->id), before_->event);  // ids share one order: this is right after the triggering event
+    if (!before_->events.empty()) from = std::max(from, before_->events.back());
     if (const auto used = std::ranges::find(before_->consumed, request.event, &storage::consumed_record::event);
         used != before_->consumed.end()) {
       from = used->last;

@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "actors/transitions/flow_control.hpp"
 #include "actors/transitions/transitions.hpp"
 
 namespace caesura::actors {
@@ -13,6 +14,7 @@ void apply(turn& now, const define_functions& command) {
   }
   const auto before = std::exchange(state.functions, command.functions);
   state.undo.add([&state, before] { state.functions = before; });
+  enter_flow(now);
   for (const auto& fn : command.functions->all()) {
     if (before->find(fn.code.id) == nullptr) try_held_runs(now, fn.code.id, now.next_id<position>());
   }

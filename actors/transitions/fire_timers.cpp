@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "actors/transitions/flow_control.hpp"
 #include "actors/transitions/transitions.hpp"
 
 namespace caesura::actors {
@@ -34,7 +35,7 @@ void fire(turn& now, const run_ptr& run) {
     return;
   }
   if (run->status == run_status::scheduled) {
-    start_or_queue(now, *run, *run);
+    if (settle_singleton(now, *run)) start_or_queue(now, *run, *run);
     return;
   }
   auto after = *run;
@@ -58,9 +59,7 @@ void fire(turn& now, const run_ptr& run) {
   cancel_losers(now, losers);
 }
 
-}  // namespace
-
-void apply(turn& now, const fire_timers&) {
+void fire_runs(turn& now) {
   auto& timers = now.state.timers;
   for (std::size_t left = now.state.limits.timers_per_turn; left > 0 && !timers.empty(); --left) {
     const auto [due, id] = *timers.begin();
@@ -74,6 +73,14 @@ void apply(turn& now, const fire_timers&) {
       timers.erase(timers.begin());
     }
   }
+}
+
+}  // namespace
+
+void apply(turn& now, const fire_timers&) {
+  fire_runs(now);
+  fire_crons(now);
+  now.state.queue.open_due(now.now, now.state.undo);
 }
 
 }  // namespace caesura::actors

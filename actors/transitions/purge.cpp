@@ -2,6 +2,7 @@
 #include <utility>
 #include <vector>
 
+#include "actors/transitions/flow_control.hpp"
 #include "actors/transitions/transitions.hpp"
 
 namespace caesura::actors {
@@ -95,7 +96,13 @@ void apply(turn& now, const purge_slice&) {
   if (!std::exchange(purge.is_under_way, true)) {
     purge.runs = {};
     purge.events = {};
+    purge.flow = 0;
+    purge.has_flow_left = true;
     purge_jobs(now);
+  }
+  if (purge.has_flow_left) {
+    purge.has_flow_left = !purge_flow(now, purge);
+    if (purge.has_flow_left) return;
   }
   if (!purge_runs(now, purge) || !purge_events(now, purge)) return;
   purge.is_under_way = false;

@@ -41,7 +41,8 @@ run_id replay(turn& now, const run_id& id, const std::string& from_step) {
   const auto replayed = create_run(now, *fn, *trigger,
                                    {.replay_of = id,
                                     .root = run->root.is_nil() ? id : run->root,
-                                    .kept = rows_before(now, *run, from_step)});
+                                    .kept = rows_before(now, *run, from_step),
+                                    .events = run->events});
   now.tx.put_replay(trigger->id, replayed);
   return replayed;
 }

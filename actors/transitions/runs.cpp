@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "actors/planted_faults.hpp"
+#include "actors/transitions/flow_control.hpp"
 #include "actors/transitions/held.hpp"
 #include "actors/transitions/transitions.hpp"
 
@@ -135,6 +136,7 @@ void mark_running(turn& now, storage::run_record& run) {
   if (run.any_from && run.step_count > *run.any_from) run.any_from.reset();
   if (run.started_at) return;
   run.started_at = now.now;
+  pass_throttle(now, run);
   const auto& limit = now.state.definition_of(run).record.finish_timeout;
   run.deadline = limit ? std::optional{now.now + *limit} : std::nullopt;
 }
@@ -146,18 +148,6 @@ bool holds_slot(const definition& def, const storage::run_record& run, std::size
   return run.status == run_status::running;
 }
 
-std::vector<std::uint64_t> groups_of(turn& now, const registered_function& fn, const expression::event_scope& trigger) {
-  std::vector<std::uint64_t> groups;
-  for (std::size_t i = 0; i < fn.stored->concurrency_keys.size(); ++i) {
-    const auto& key = fn.stored->concurrency_keys[i];
-    const auto value = key.is_always_true() ? std::optional<std::uint64_t>{0} : key.hash(trigger);
-    if (!value) now.say("function \"" + fn.code.id + "\", concurrency[" + std::to_string(i) + "].key has no value for event " +
-                        std::string{trigger.id} + ": its runs share one group");
-    groups.push_back(storage::hash_text(fn.code.id + '\0' + std::to_string(i) + '\0' + std::to_string(value.value_or(1))));
-  }
-  return groups;
-}
-
 // The present limit, when the function still has the entry; else the one the run was created with.
 void know_limits(router_state& state, const definition& def, const storage::run_record& run) {
   const auto* fn = state.functions->find(def.record.function);
@@ -165,10 +155,16 @@ void know_limits(router_state& state, const definition& def, const storage::run_
     const auto& entries = fn != nullptr && i < fn->code.concurrency.size() ? fn->stored->record.concurrency : def.record.concurrency;
     state.queue.set_limit(run.groups[i], entries[i].limit);
   }
+  if (run.singleton != 0) state.queue.set_limit(run.singleton, 1);
+  if (run.throttle != 0) state.queue.set_limit(run.throttle, UINT32_MAX);  // it is closed by time
 }
+
+bool is_alone(const storage::run_record& run) { return run.singleton != 0 && run.started_at && !is_ended(run.status); }
 
 std::vector<std::uint64_t> groups_needed(const router_state& state, const storage::run_record& run) {
   std::vector<std::uint64_t> needed;
+  if (run.throttle != 0 && !run.started_at) needed.push_back(run.throttle);
+  if (run.singleton != 0 && !is_alone(run)) needed.push_back(run.singleton);
   if (run.groups.empty()) return needed;
   const auto& def = state.definition_of(run);
   for (std::size_t i = 0; i < run.groups.size(); ++i) {
@@ -178,10 +174,13 @@ std::vector<std::uint64_t> groups_needed(const router_state& state, const storag
 }
 
 void update_slots(router_state& state, const storage::run_record& before, const storage::run_record& after) {
-  if (before.groups.empty() && after.groups.empty()) return;
+  if (before.groups.empty() && after.groups.empty() && after.throttle == 0 && after.singleton == 0) return;
   const auto& groups = after.groups.empty() ? before.groups : after.groups;
-  const auto& def = state.definition_of(before);
+  const auto& def = state.definition_of(after);
   know_limits(state, def, after);
+  if (is_alone(before) && !is_alone(after)) state.queue.release(before.singleton, state.undo);
+  if (!is_alone(before) && is_alone(after)) state.queue.acquire(after.singleton, state.undo);
+  if (before.status == run_status::scheduled && after.status == run_status::scheduled) return;  // it may have another event now, and holds nothing
   for (std::size_t i = 0; i < groups.size(); ++i) {
     const bool held = holds_slot(def, before, i);
     const bool holds = holds_slot(def, after, i);
@@ -190,8 +189,18 @@ void update_slots(router_state& state, const storage::run_record& before, const 
   }
 }
 
+// The same place, as if its time were another.
+position earlier_by(position at, duration shift) {
+  constexpr int time_bytes = 6;
+  auto ms = static_cast<std::uint64_t>(std::max<std::int64_t>((time_of(at) - shift).time_since_epoch().count(), 0));
+  for (int i = time_bytes - 1; i >= 0; --i, ms >>= 8) at.bytes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(ms & 0xFF);
+  return at;
+}
+
 run_queue::place place_of(const storage::run_record& run) {
-  return {!is_under_way(run), run.queued_at.is_nil() ? id_cast<position>(run.id) : run.queued_at};
+  auto at = run.queued_at.is_nil() ? id_cast<position>(run.id) : run.queued_at;
+  if (run.priority != 0) at = earlier_by(at, std::chrono::seconds{run.priority});
+  return {!is_under_way(run), at};
 }
 
 bool may_start(const router_state& state, const storage::run_record& run) {
@@ -232,6 +241,18 @@ void tell_parent(turn& now, const storage::run_record& child) {
 }  // namespace
 
 std::string text_of(const run_id& run) { return to_string(run); }
+
+std::vector<std::uint64_t> groups_of(turn& now, const registered_function& fn, const expression::event_scope& trigger) {
+  std::vector<std::uint64_t> groups;
+  for (std::size_t i = 0; i < fn.stored->concurrency_keys.size(); ++i) {
+    const auto& key = fn.stored->concurrency_keys[i];
+    const auto value = key.is_always_true() ? std::optional<std::uint64_t>{0} : key.hash(trigger);
+    if (!value) now.say("function \"" + fn.code.id + "\", concurrency[" + std::to_string(i) + "].key has no value for event " +
+                        std::string{trigger.id} + ": its runs share one group");
+    groups.push_back(storage::hash_text(fn.code.id + '\0' + std::to_string(i) + '\0' + std::to_string(value.value_or(1))));
+  }
+  return groups;
+}
 
 run_ptr find_live(turn& now, const run_id& run) {
   if (const auto* found = now.state.live.find(run)) return found->record;
@@ -289,7 +310,11 @@ run_ptr replace_run(turn& now, const storage::run_record& before, storage::run_r
   auto record = std::make_shared<const storage::run_record>(std::move(after));
   now.tx.put_run(*record, true);
   update_waits(state, before, *record);
-  if (is_ended(record->status) && !is_planted(fault::listeners_left)) erase_cancel_listeners(state, *record);
+  if (is_ended(record->status) && !is_planted(fault::listeners_left)) erase_cancel_listeners(state, before);
+  if (!is_ended(record->status) && before.event != record->event) {  // debounced: another event speaks for it
+    erase_cancel_listeners(state, before);
+    insert_cancel_listeners(state, *record, true);
+  }
   set_timer(state, record->id, wake_time(before), wake_time(*record));
   update_slots(state, before, *record);
   if (before.status == run_status::queued && record->status != run_status::queued) state.queue.remove(record->id, state.undo);
@@ -308,9 +333,10 @@ void index_run(router_state& state, const storage::run_record& run) {
     if (is_wait(p)) insert_listener(state, wait_listener(state, run, p), false);
   }
   if (const auto due = wake_time(run)) state.timers.insert({*due, run.id});
-  if (!run.groups.empty()) {
+  if (!run.groups.empty() || run.throttle != 0 || run.singleton != 0) {
     const auto& def = state.definition_of(run);
     know_limits(state, def, run);
+    if (is_alone(run)) state.queue.acquire(run.singleton, state.undo);
     for (std::size_t i = 0; i < run.groups.size(); ++i) {
       if (holds_slot(def, run, i)) state.queue.acquire(run.groups[i], state.undo);
     }
@@ -320,15 +346,12 @@ void index_run(router_state& state, const storage::run_record& run) {
 
 namespace {
 
-// The function is paused: its event is remembered as a run that never starts and can be replayed.
-run_id skip_run(turn& now, const registered_function& fn, storage::run_record run, const storage::function_state_record& pause) {
+// Its event is remembered as a run that never starts and can be replayed.
+run_id skip_run(turn& now, const registered_function& fn, storage::run_record run, std::string why) {
   run.status = run_status::skipped;
   run.ended_at = now.now;
-  run.held_because = paused_text(fn.code.id, pause);
+  run.held_because = std::move(why);
   now.tx.create_run(run, fn.code.id);
-  auto counted = pause;
-  ++counted.skipped;
-  set_function_state(now, fn.code.id, counted);
   now.out.emplace_back(run_ended{info_of(run, fn.code.id)});
   return run.id;
 }
@@ -362,18 +385,30 @@ run_id create_run(turn& now, const registered_function& fn, const storage::event
                           .kept_steps = static_cast<std::uint32_t>(from.kept.size()),
                           .parent = from.parent,
                           .on_parent_cancel = from.on_parent_cancel,
-                          .nesting = from.nesting};
-  if (const auto* pause = state.pause_of(fn.code.id)) return skip_run(now, fn, std::move(run), *pause);
+                          .nesting = from.nesting,
+                          .first_event = from.first_event,
+                          .events = from.events,
+                          .batch_bytes = from.batch_bytes};
+  if (const auto* pause = state.pause_of(fn.code.id)) {
+    auto counted = *pause;
+    ++counted.skipped;
+    const auto id = skip_run(now, fn, std::move(run), paused_text(fn.code.id, *pause));
+    set_function_state(now, fn.code.id, counted);
+    return id;
+  }
+  if (!from.skipped_because.empty()) return skip_run(now, fn, std::move(run), from.skipped_because);
   run.groups = groups_of(now, fn, *scope);
-  if (const auto& limit = fn.stored->record.start_timeout) run.deadline = std::max(now.now, trigger.time) + *limit;
+  mark_flow(now, fn, trigger, run);
+  const auto due = from.due.value_or(trigger.time);
+  if (const auto& limit = fn.stored->record.start_timeout) run.deadline = std::max(now.now, due) + *limit;
   for (const auto& row : from.kept) append_row(now, run, row);
   for (const auto& when : fn.stored->cancel_whens) run.cancel_keys.push_back(key_of(when, *scope));
-  const bool is_future = trigger.time > now.now;
+  const bool is_future = due > now.now;
   know_limits(state, *fn.stored, run);
   const bool starts_now = !is_future && may_start(state, run);
   if (is_future) {
     run.status = run_status::scheduled;
-    run.due = trigger.time;
+    run.due = due;
   } else if (starts_now) {
     mark_running(now, run);
   }
@@ -385,8 +420,10 @@ run_id create_run(turn& now, const registered_function& fn, const storage::event
   for (std::size_t i = 0; i < record->groups.size(); ++i) {
     if (holds_slot(*fn.stored, *record, i)) state.queue.acquire(record->groups[i], state.undo);
   }
+  if (is_alone(*record)) state.queue.acquire(record->singleton, state.undo);
   queue_run(state, *record);
-  if (starts_now) give_actor(now, std::move(record), from.kept.empty() ? std::optional{public_event(trigger)} : std::nullopt);
+  const bool is_known = from.kept.empty() && from.events.empty();  // else the actor reads rows and events
+  if (starts_now) give_actor(now, std::move(record), is_known ? std::optional{public_event(trigger)} : std::nullopt);
   return id;
 }
 
@@ -437,7 +474,7 @@ void end_run(turn& now, const storage::run_record& before, storage::run_record a
   after.deadline.reset();
   after.pending.clear();
   after.consumed.clear();
-  after.held_because.clear();
+  if (status != run_status::skipped) after.held_because.clear();
   after.is_paused = false;
   after.groups.clear();
   const auto record = replace_run(now, before, std::move(after));
@@ -449,7 +486,7 @@ void end_run(turn& now, const storage::run_record& before, storage::run_record a
   };
   if (status == run_status::cancelled) decide(storage::system_event::cancelled);
   if (status == run_status::failed) decide(storage::system_event::failed);
-  if (has_audience(state, "inngest/function.finished")) decide(storage::system_event::finished);
+  if (status != run_status::skipped && has_audience(state, "inngest/function.finished")) decide(storage::system_event::finished);
 
   if (const auto* live = state.live.find(record->id)) {
     now.out.emplace_back(order_run{.run = record->id, .activation = live->activation, .order = order_kind::end});

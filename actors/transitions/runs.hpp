@@ -32,11 +32,19 @@ struct origin {
   run_id parent{};
   child_policy on_parent_cancel{child_policy::cancel};
   std::uint8_t nesting{0};
+  std::optional<time_point> due{};     // when it starts at the earliest, whatever its event says
+  event_id first_event{};              // debounced
+  std::vector<event_id> events{};      // of a batch
+  std::uint64_t batch_bytes{0};
+  std::string skipped_because{};       // it never starts
 };
 
 // Creates a run of `fn` for an event, born before its event is stored; its id comes after the event's in the order. While the function
 // is paused the run is born `skipped`.
 run_id create_run(turn& now, const registered_function& fn, const storage::event_record& trigger, const origin& from = {});
+
+// The groups of the function's concurrency that a run for this event takes part in.
+[[nodiscard]] std::vector<std::uint64_t> groups_of(turn& now, const registered_function& fn, const expression::event_scope& trigger);
 
 // Enters a queued run that has no actor (any more).
 void queue_run(router_state& state, const storage::run_record& run);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <stdexcept>
 #include <string>
 
 #include <nlohmann/json.hpp>
@@ -9,18 +10,25 @@
 
 namespace caesura::cli {
 
-// A server as the commands see it: one request at a time, waited for.
+// The server said no; the text is its sentence.
+struct refused : std::runtime_error {
+  refused(int code, const std::string& text) : std::runtime_error{text}, status{code} {}
+  int status;
+};
+
+// A server as the commands see it: one request at a time, waited for. Each has a connection and a thread of its own.
 class remote_server {
  public:
-  remote_server(std::string url, std::string hashed_key) : url_{std::move(url)}, hashed_key_{std::move(hashed_key)} {}
+  remote_server(std::string url, std::string hashed_key);
 
   struct reply {
-    int status{0};
     nlohmann::json body{};  // null: none
     http::header_list headers{};
   };
-  // Throws std::runtime_error with the server's sentence, or the reason why there is no answer.
+  // Throws `refused` for a status from 300 on, and std::runtime_error with the reason why there is no answer, or none that is JSON.
   reply ask(const std::string& method, const std::string& path, const nlohmann::json& body = nullptr);
+  // The member `data` of the answer.
+  nlohmann::json data(const std::string& method, const std::string& path, const nlohmann::json& body = nullptr);
 
  private:
   const std::string url_;

@@ -52,6 +52,7 @@ constexpr std::array table{
     entry{{"GET", "/v1/runs/{run_id}"}, access::key, api::show_run},
     entry{{"DELETE", "/v1/runs/{run_id}"}, access::key, api::cancel_run},
     entry{{"POST", "/v1/runs/{run_id}/replay"}, access::key, api::replay_run},
+    entry{{"GET", "/v1/runs/{run_id}/explain"}, access::key, api::explain},
     entry{{"GET", "/v1/runs/{run_id}/jobs"}, access::key, api::jobs_of_run},
     entry{{"POST", "/v1/cancellations"}, access::key, api::cancel_many},
     entry{{"GET", "/v1/cancellations"}, access::key, api::list_cancellations},

@@ -85,6 +85,7 @@ http::response show_run(const api_call& call);
 http::response cancel_run(const api_call& call);
 http::response replay_run(const api_call& call);
 http::response jobs_of_run(const api_call& call);
+http::response explain(const api_call& call);
 
 // many runs
 http::response cancel_many(const api_call& call);

@@ -1,10 +1,11 @@
-// Runs and events: read, cancelled, replayed, followed.
+// Runs and events: read, explained, cancelled, replayed, followed.
 
 #include <algorithm>
 #include <array>
 
 #include "runtime/server/api_call.hpp"
 #include "runtime/server/api_views.hpp"
+#include "runtime/server/explain.hpp"
 #include "runtime/server/metrics.hpp"
 #include "runtime/server/run_feed.hpp"
 
@@ -72,7 +73,7 @@ response list_events(const api_call& call) {
     const auto end = filter.received_before.value_or(std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()));
     filter.received_after = end - usual_window;
   }
-  event_page_request page{.limit = call.query_limit(20, 100)};
+  event_page_request page{.limit = call.query_limit(20, 1'000)};
   if (const auto cursor = query.get("cursor"); !cursor.empty()) page.before = api_call::id_of<event_id>(cursor, "event");
   const auto found = call.parts.runtime.list_events(filter, page);
   json events = json::array();
@@ -139,6 +140,13 @@ response jobs_of_run(const api_call& call) {
                     {"Raw", {{"status", to_string(run.status)}, {"held_because", run.held_because}}}});
   }
   return enveloped(std::move(jobs));
+}
+
+// Why the run is where it is; with ?event=ID also what that event did to it.
+response explain(const api_call& call) {
+  std::optional<event_id> about;
+  if (const auto text = call.asked.query.get("event"); !text.empty()) about = api_call::id_of<event_id>(text, "event");
+  return enveloped(explain_run(call.parts.runtime, call.run(), about));
 }
 
 void stream_runs(const api_call& call) {

@@ -176,7 +176,7 @@ response batch_of_run(const api_call& call) {
   auto trigger = call.parts.runtime.find_event(run.event);
   if (!trigger) throw refusal{404, "no event " + to_string(run.event) + " is stored"};
   trigger->event.name = shown_name(trigger->event.name);
-  return response::json(200, events_body(trigger->event));
+  return response::json(200, events_body({trigger->event}));
 }
 
 response actions_of_run(const api_call& call) { return response::json(200, steps_body(call.parts.runtime.steps(call.run().id))); }

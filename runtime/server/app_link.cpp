@@ -38,6 +38,7 @@ void app_link::make(const std::string& url, remote::call value, std::function<vo
       return;
     }
     value.trigger.name = shown_name(value.trigger.name);
+    for (auto& one : value.events) one.name = shown_name(one.name);
     http::outgoing request{.url = *target, .timeout = settings_.call_timeout};
     try {
       request.body = body_of(value);

@@ -1,13 +1,13 @@
 #include "runtime/server/sdk_protocol.hpp"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <utility>
 
 #include "runtime/server/http/json_reader.hpp"
 #include "runtime/server/http/json_writer.hpp"
+#include "runtime/server/sdk_flow.hpp"
 #include "storage/document_view.hpp"
 
 namespace caesura::server {
@@ -33,7 +33,7 @@ const json* object_in(const json& object, const char* key) {
 
 // A wildcard is written "app/*" or "app/user.*"; the runtime's "*" means any rest, which is the same there.
 trigger read_trigger(const json& json, const std::string& where, std::vector<std::string>& faults) {
-  if (json.contains("cron")) faults.push_back(where + ": cron triggers are not supported by this server");
+  if (json.contains("cron")) return read_cron(json, where, faults);
   return {.event = text_in(json, "event"), .when = text_in(json, "expression")};
 }
 
@@ -47,8 +47,8 @@ std::optional<duration> read_duration(const json& object, const char* key, const
 
 cancel_rule read_cancel(const json& json, const std::string& where, std::vector<std::string>& faults) {
   cancel_rule rule{.event = text_in(json, "event"), .when = text_in(json, "if")};
-  if (parse_time(text_in(json, "timeout"))) {
-    faults.push_back(where + ".timeout is a time; this server takes a duration from the run's creation, such as \"1h\"");
+  if (const auto time = parse_time(text_in(json, "timeout"))) {
+    rule.until = time;
   } else {
     rule.timeout = read_duration(json, "timeout", where, faults);
   }
@@ -88,8 +88,6 @@ std::vector<concurrency> read_concurrency(const json& value, const std::string& 
   return limits;
 }
 
-constexpr std::array refused_options{"throttle", "rateLimit", "debounce", "priority", "batchEvents", "idempotency", "singleton"};
-
 app_function read_function(const json& json, std::vector<std::string>& faults) {
   app_function fn{.id = text_in(json, "id"), .name = text_in(json, "name"), .registered = document(json)};
   const auto quoted = "function \"" + fn.id + "\"";
@@ -108,9 +106,7 @@ app_function read_function(const json& json, std::vector<std::string>& faults) {
     def.timeouts.start = read_duration(*limits, "start", quoted + ": timeouts", faults);
     def.timeouts.finish = read_duration(*limits, "finish", quoted + ": timeouts", faults);
   }
-  for (const char* const option : refused_options) {
-    if (object_in(json, option) != nullptr) faults.push_back(quoted + ": " + option + " is not supported by this server");
-  }
+  read_flow(json, quoted, def, faults);
   const auto* steps = object_in(json, "steps");
   const auto* step = steps != nullptr && steps->is_object() && !steps->empty() ? &*steps->begin() : nullptr;
   if (step != nullptr) {
@@ -388,9 +384,12 @@ std::optional<std::string> url_of_step(std::string_view url, std::string_view st
   return text.replace(at, end - at, http::encode_percent(step));
 }
 
-std::string events_body(const event& trigger) {
+std::string events_body(const std::vector<event>& triggers) {
   std::string text = "[";
-  add_event(text, trigger);
+  for (const auto& trigger : triggers) {
+    if (text.size() > 1) text += ',';
+    add_event(text, trigger);
+  }
   return text + "]";
 }
 
@@ -409,7 +408,7 @@ std::string call_body(const remote::call& call) {
   const auto run = to_string(call.run);
   std::string text = "{\"event\":";
   add_event(text, call.trigger);
-  text += ",\"events\":" + events_body(call.trigger);
+  text += ",\"events\":" + events_body(call.events.empty() ? std::vector{call.trigger} : call.events);
   text += ",\"steps\":" + steps_body(call.steps);
   text += ",\"defers\":{},\"ctx\":{\"fn_id\":\"" + uuid_of(call.function) + "\",\"run_id\":\"" + run + "\",\"env\":\"dev\",\"step_id\":";
   http::append_json_text(text, call.step);

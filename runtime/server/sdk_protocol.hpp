@@ -46,7 +46,7 @@ struct app_registration {
 // The body of a call request.
 [[nodiscard]] std::string call_body(const remote::call& call);
 // Event and recorded steps as SDKs ask for them when a body would be too large.
-[[nodiscard]] std::string events_body(const event& trigger);
+[[nodiscard]] std::string events_body(const std::vector<event>& triggers);
 [[nodiscard]] std::string steps_body(const std::vector<step_info>& steps);
 
 // What an app's response to a call of `step` means. Throws nothing of its own: what cannot be read is a failed attempt.

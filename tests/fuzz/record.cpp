@@ -32,7 +32,7 @@ void check(table where, std::string_view body) {
 void record(bytes input) {
   if (input.empty()) return;
   const std::string_view body{reinterpret_cast<const char*>(input.data()) + 1, input.size() - 1};
-  switch (input[0] % 10) {
+  switch (input[0] % 11) {
     case 0: check<event_record>(table::events, body); break;
     case 1: check<run_record>(table::live_runs, body); break;
     case 2: check<step_record>(table::steps, body); break;
@@ -42,6 +42,7 @@ void record(bytes input) {
     case 6: check<bulk_record>(table::bulk_jobs, body); break;
     case 7: check<plan_record>(table::plans, body); break;
     case 8: check<plan_chunk_record>(table::plan_ids, body); break;
+    case 10: check<flow_record>(table::flow, body); break;
     default: check<function_state_record>(table::functions, body); break;
   }
 }

@@ -222,6 +222,10 @@ BOOST_FIXTURE_TEST_CASE(every_documented_operation_and_status_is_what_the_server
   ask_all("GET", "/v1/runs/{run_id}", ended_run, no_ids);
   ask("GET", "/v1/runs/{run_id}", "/v1/runs/" + resting_run);
   ask_all("GET", "/v1/runs/{run_id}/jobs", resting_run, no_ids);
+  ask_all("GET", "/v1/runs/{run_id}/explain", ended_run, no_ids);
+  ask("GET", "/v1/runs/{run_id}/explain", "/v1/runs/" + resting_run + "/explain?event=" + event);
+  ask("GET", "/v1/runs/{run_id}/explain", "/v1/runs/" + resting_run + "/explain?event=none");
+  ask("GET", "/v1/runs/{run_id}/explain", "/v1/runs/" + resting_run + "/explain?event=" + unknown_id);
   ask_all("POST", "/v1/runs/{run_id}/replay", ended_run, no_ids);
   ask("POST", "/v1/runs/{run_id}/replay", "/v1/runs/" + resting_run + "/replay");
   ask_all("DELETE", "/v1/runs/{run_id}", resting_run, no_ids);

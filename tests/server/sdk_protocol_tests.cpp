@@ -55,13 +55,41 @@ BOOST_AUTO_TEST_CASE(a_registration_becomes_functions_with_their_rules) {
   BOOST_TEST(def.retries.retries == 2U);
 }
 
+BOOST_AUTO_TEST_CASE(flow_control_becomes_that_of_the_function) {
+  const auto app = registered(a_function({{"throttle", {{"limit", 5}, {"period", "1m"}, {"burst", 2}, {"key", "event.data.a"}}},
+                                          {"rateLimit", {{"limit", 6}, {"period", "1h"}, {"key", "event.data.b"}}},
+                                          {"debounce", {{"period", "10s"}, {"key", "event.data.c"}, {"timeout", "1m"}}},
+                                          {"priority", {{"run", "event.data.d"}}},
+                                          {"singleton", {{"key", "event.data.e"}, {"mode", "cancel"}}},
+                                          {"cancel", {{{"event", "stop"}, {"timeout", "2030-01-01T00:00:00Z"}}}},
+                                          {"triggers", {{{"cron", "TZ=UTC 0 0 * * *"}, {"jitter", "30s"}}, {{"event", "go"}}}}}));
+  const auto& def = app.functions.at(0).definition;
+  BOOST_TEST((def.throttle->limit == 5 && def.throttle->period == 1min && def.throttle->burst == 2 && def.throttle->key == "event.data.a"));
+  BOOST_TEST((def.rate_limit->limit == 6 && def.rate_limit->period == 1h && def.rate_limit->key == "event.data.b"));
+  BOOST_TEST((def.debounce->period == 10s && def.debounce->key == "event.data.c" && def.debounce->timeout == 1min));
+  BOOST_TEST(def.priority == "event.data.d");
+  BOOST_TEST((def.singleton->key == "event.data.e" && def.singleton->mode == singleton_mode::cancel));
+  BOOST_TEST((def.cancel_on.at(0).until == parse_time("2030-01-01T00:00:00Z")));
+  BOOST_TEST(def.triggers.at(0).cron == "TZ=UTC 0 0 * * *");
+  BOOST_TEST((def.triggers.at(0).jitter == 30s));
+  BOOST_TEST(def.triggers.at(1).event == "go");
+  const auto batched = registered(a_function({{"batchEvents", {{"maxSize", 10}, {"timeout", "5s"}, {"key", "event.data.k"}, {"if", "event.data.n > 1"}}}}));
+  const auto& batch = batched.functions.at(0).definition.batch;
+  BOOST_TEST((batch->max_events == 10 && batch->timeout == 5s && batch->key == "event.data.k" && batch->when == "event.data.n > 1"));
+  const auto once = registered(a_function({{"idempotency", "event.data.id"}, {"rateLimit", {{"limit", 6}, {"period", "1h"}}}}));
+  BOOST_TEST(once.functions.at(0).definition.idempotency == "event.data.id");
+  BOOST_TEST(!once.functions.at(0).definition.rate_limit.has_value());
+}
+
 BOOST_AUTO_TEST_CASE(an_option_that_is_not_honoured_is_refused_by_name) {
-  for (const char* const option : {"throttle", "rateLimit", "debounce", "priority", "batchEvents", "idempotency", "singleton"}) {
+  for (const char* const option : {"throttle", "rateLimit", "debounce", "batchEvents"}) {
     const auto why = refusal_of(a_function({{option, {{"limit", 1}}}}));
-    BOOST_TEST(why.find(option) != std::string::npos);
+    BOOST_TEST(why.find(std::string{option} + ".") != std::string::npos);
     BOOST_TEST(why.find("app-f") != std::string::npos);
   }
-  BOOST_TEST(refusal_of(a_function({{"triggers", {{{"cron", "* * * * *"}}}}})).find("cron") != std::string::npos);
+  BOOST_TEST(refusal_of(a_function({{"singleton", {{"mode", "queue"}}}})).find("\"queue\"") != std::string::npos);
+  BOOST_TEST(refusal_of(a_function({{"priority", 5}})).find("priority is no object") != std::string::npos);
+  BOOST_TEST(refusal_of(a_function({{"idempotency", 5}})).find("idempotency is no text") != std::string::npos);
   BOOST_TEST(refusal_of(a_function({{"concurrency", {{"limit", 1}, {"scope", "env"}, {"key", "'a'"}}}})).find("scope") != std::string::npos);
   BOOST_TEST(refusal_of(a_function({{"cancel", {{{"event", "stop"}, {"timeout", "soon"}}}}})).find("soon") != std::string::npos);
 }

@@ -66,6 +66,20 @@ BOOST_AUTO_TEST_CASE(events_with_one_seed_are_accepted_once_and_an_array_is_acce
   BOOST_TEST(world.ask("POST", "/e/key", {{"name", "c"}, {"id", "c1"}, {"data", {{"other", 2}}}}).status == 409);
 }
 
+BOOST_AUTO_TEST_CASE(events_are_listed_by_page_name_and_window) {
+  server_world world;
+  for (const char* const name : {"a", "b", "a"}) world.ask("POST", "/e/key", {{"name", name}, {"data", json::object()}});
+  const auto first = world.ask("GET", "/v1/events?limit=2");
+  BOOST_REQUIRE(first.body["data"].size() == 2U);
+  BOOST_TEST(first.body["data"][1]["name"] == "b");
+  const auto second = world.ask("GET", "/v1/events?limit=2&cursor=" + first.headers.get("x-caesura-next"));
+  BOOST_REQUIRE(second.body["data"].size() == 1U);
+  BOOST_TEST(world.ask("GET", "/v1/events?name=b").body["data"].size() == 1U);
+  BOOST_TEST(world.ask("GET", "/v1/events?received_before=2020-01-01T00:00:00Z").body["data"].empty());
+  BOOST_TEST(world.ask("GET", "/v1/events?received_after=soon").status == 400);
+  BOOST_TEST(world.ask("GET", "/v1/events?cursor=none").status == 400);
+}
+
 BOOST_AUTO_TEST_CASE(malformed_requests_are_answered_with_what_is_wrong) {
   server_world world;
   BOOST_TEST(world.ask("POST", "/e/key", "{").status == 400);

@@ -173,7 +173,7 @@ BOOST_FIXTURE_TEST_CASE(a_newer_format_is_refused_with_both_numbers, fresh_store
   std::string text;
   BOOST_TEST((code_of([&] { const store s{options}; }, &text) == errc::store_newer));
   BOOST_TEST(text.find("format 9") != std::string::npos);
-  BOOST_TEST(text.find("format 2") != std::string::npos);
+  BOOST_TEST(text.find("format 3") != std::string::npos);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_second_open_is_refused_by_name_of_the_holder_in_this_process_and_from_another, fresh_store) {

@@ -67,7 +67,7 @@ struct busy_world : world {
              co_await step.wait_for_event("answer").when("event.data.n == async.data.n").timeout(1h);
            }},
           {.id = "parent", .triggers = {{.event = "invoke"}}, .body = [](context step) -> task<> { co_await step.invoke<>("call", "waiter", nlohmann::json::object()); }},
-          {.id = "quick", .triggers = {{.event = "quick"}}, .body = [](context step) -> task<std::string> {
+          {.id = "quick", .triggers = {{.event = "quick"}}, .rate_limit = caesura::rate_limit{.limit = 1'000, .period = 1h}, .body = [](context step) -> task<std::string> {
              co_return co_await step.run("large", [] { return std::string(9'000, 'r'); });
            }},
           {.id = "broken", .triggers = {{.event = "fail"}}, .retries = {.retries = 0}, .body = [](context step) -> task<> {

@@ -65,7 +65,7 @@ struct bench {
       auto record = definition_record_of(fn);
       const auto hash = tx->intern_definition(record);
       const auto parsed = parse_definition(std::move(record), hash);
-      table->add({.code = fn, .stored = parsed});
+      table->add({.code = fn, .stored = parsed, .flow = flow_rules_of(fn)});
       state->definitions.emplace(hash, parsed);
     }
     tx->commit();

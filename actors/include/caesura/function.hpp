@@ -68,20 +68,22 @@ struct signature<R (C::*)(A...) const noexcept> : signature<R (*)(A...)> {};
 template <class R, class... A>
 struct signature<R (*)(A...) noexcept> : signature<R (*)(A...)> {};
 
-// The event, or its data as the type that a body asks for.
+// The event, its data as the type that a body asks for, or all events of a batch.
 template <class T>
-T payload_of(const event& trigger) {
-  if constexpr (std::same_as<T, event>) {
-    return trigger;
+T payload_of(const std::vector<event>& triggers) {
+  if constexpr (std::same_as<T, std::vector<event>>) {
+    return triggers;
+  } else if constexpr (std::same_as<T, event>) {
+    return triggers.front();
   } else {
-    return trigger.data.get<T>();
+    return triggers.front().data.get<T>();
   }
 }
 
 }  // namespace detail
 
 // A function's code: a callable `task<R>(context)` or `task<R>(context, Payload)`, both parameters by value. Payload is what the
-// triggering event's data converts to, or caesura::event. The callable is kept as long as any of its coroutines; it is called from
+// triggering event's data converts to, or caesura::event, or std::vector<caesura::event> (see batch). The callable is kept as long as any of its coroutines; it is called from
 // several threads at once, so what it captures by reference must allow that.
 class function_body {
  public:
@@ -92,16 +94,19 @@ class function_body {
 
   [[nodiscard]] explicit operator bool() const noexcept { return model_ != nullptr; }
 
-  // Makes a coroutine that has not begun. Throws error{result_type} when the event's data does not convert to the payload.
-  [[nodiscard]] std::unique_ptr<detail::body_instance> start(context step, const event& trigger) const {
-    return model_->start(step, trigger);
+  // Makes a coroutine that has not begun, for the events that it was started by. Throws error{result_type} when the event's data does not convert to the payload.
+  [[nodiscard]] std::unique_ptr<detail::body_instance> start(context step, const std::vector<event>& triggers) const {
+    return model_->start(step, triggers);
   }
+  // True when it takes std::vector<caesura::event>.
+  [[nodiscard]] bool takes_batch() const noexcept { return model_ && model_->takes_batch(); }
 
  private:
   class model {
    public:
     virtual ~model() = default;
-    virtual std::unique_ptr<detail::body_instance> start(context step, const event& trigger) = 0;
+    virtual std::unique_ptr<detail::body_instance> start(context step, const std::vector<event>& triggers) = 0;
+    [[nodiscard]] virtual bool takes_batch() const noexcept = 0;
   };
 
   template <class F>
@@ -115,14 +120,18 @@ class function_body {
     template <class G>
     explicit model_of(G&& fn) : fn_{std::forward<G>(fn)} {}
 
-    std::unique_ptr<detail::body_instance> start(context step, const event& trigger) override {
+    bool takes_batch() const noexcept override {
+      if constexpr (call::arity == 2) return std::same_as<typename call::template argument<1>, std::vector<event>>;
+      return false;
+    }
+    std::unique_ptr<detail::body_instance> start(context step, const std::vector<event>& triggers) override {
       using instance = detail::body_instance_of<typename call::result::value_type>;
       if constexpr (call::arity == 1) {
         return std::make_unique<instance>(fn_(step));
       } else {
         using payload = typename call::template argument<1>;
         static_assert(!std::is_reference_v<payload>, "a body takes its payload by value: it lives longer than the call");
-        return std::make_unique<instance>(fn_(step, detail::payload_of<payload>(trigger)));
+        return std::make_unique<instance>(fn_(step, detail::payload_of<payload>(triggers)));
       }
     }
 
@@ -134,10 +143,14 @@ class function_body {
 };
 
 // Starts a run for each event of this name for which `when` (over `event`) is true. The name may end in "*", which matches any rest
-// but never "inngest/…"; "inngest/function.cancelled" and the like can be named in full.
+// but never "inngest/…"; "inngest/function.cancelled" and the like can be named in full. Or, instead of an event, `cron`: five fields, such as
+// "TZ=Europe/Paris 0 12 * * 5", or @hourly, @daily …; the run's event is then "inngest/scheduled.timer". What ticked while the process was down runs once
+// when it is back.
 struct trigger {
   std::string event{};
   std::string when{};
+  std::string cron{};
+  duration jitter{0};  // cron: each tick comes up to so much later, at most 5 min; the same for the same tick
 };
 
 // Cancels a run on an event of exactly this name that comes after the run's creation and for which `when` is true: over `event`
@@ -146,6 +159,7 @@ struct cancel_rule {
   std::string event{};
   std::string when{};
   std::optional<duration> timeout{};  // how long after the run's creation the rule applies; nullopt: always
+  std::optional<time_point> until{};  // the same as a time
 };
 
 // Cancels runs that take too long; the record says `timeout`.
@@ -163,6 +177,52 @@ struct concurrency {
   bool counts_resting{false};  // true: a run keeps its slot while it sleeps, waits or backs off
 };
 
+// ---- Flow control: whether and when an event starts a run. `key` is an expression over `event`; without one, all events of the function count together.
+// A run that is invoked or replayed is asked for by name: rate limit, idempotency, debounce, batch and a singleton's decision do not apply to it; it waits
+// its turn in throttle, concurrency and singleton.
+
+// At most `limit` runs start in each `period`, spread evenly (GCRA): one each period / limit, and limit / 10 more at once. What comes beyond starts nothing
+// and is not made up for. A key that is `false` is not limited.
+struct rate_limit {
+  std::uint32_t limit{1};
+  duration period{0};  // 1 ms … 24 h
+  std::string key{};
+};
+
+// One run starts each period / limit, `burst` more at once; the others wait, durable, cancellable, in their order. What is cancelled meanwhile takes no turn.
+struct throttle {
+  std::uint32_t limit{1};
+  duration period{0};  // 1 s … 7 d
+  std::uint32_t burst{0};
+  std::string key{};
+};
+
+// A run starts `period` after the last event of a row of them, with that event; at the latest `timeout` after the first. The run exists from the
+// first one on, so it can be cancelled while it waits.
+struct debounce {
+  duration period{0};  // 1 s … 7 d
+  std::string key{};
+  std::optional<duration> timeout{};
+};
+
+// A run takes up to `max_events` events: it starts with the last of them, or `timeout` after the first, or at 10 MiB. Its body takes
+// std::vector<caesura::event>. An event for which `when` is false starts a run of its own. Not together with cancel_on, debounce, singleton, priority,
+// rate_limit or idempotency.
+struct batch {
+  std::uint32_t max_events{2};  // 2 … 100
+  duration timeout{0};          // 1 s … 7 d
+  std::string key{};
+  std::string when{};
+};
+
+// At most one run of each key is under way. What comes meanwhile is skipped (recorded, can be replayed), or cancels the one under way and starts when that has ended.
+// A key that is `false` is not limited.
+enum class singleton_mode : std::uint8_t { skip = 0, cancel = 1 };
+struct singleton {
+  std::string key{};
+  singleton_mode mode{singleton_mode::skip};
+};
+
 // A durable function. Give all functions to the runtime's constructor. `id` is its identity in the store: keep it when the code
 // changes. Runs keep the cancel rules that they were created with.
 struct function {
@@ -172,6 +232,13 @@ struct function {
   caesura::timeouts timeouts{};
   std::vector<caesura::concurrency> concurrency{};  // at most 2; a run needs a slot of each
   retry_policy retries = retry_policy();  // of its steps; not {}, which g++ 12 at -O3 takes for uninitialised in a list of functions
+  std::optional<caesura::rate_limit> rate_limit{};
+  std::optional<caesura::throttle> throttle{};
+  std::optional<caesura::debounce> debounce{};
+  std::optional<caesura::batch> batch{};
+  std::optional<caesura::singleton> singleton{};
+  std::string idempotency{};             // an expression over `event`: events with an equal value start one run within 24 h
+  std::string priority{};                // an expression over `event`: waits as if it had come so many seconds earlier, at most 12 h; no number is 0
   function_body body{};
   std::shared_ptr<remote::caller> remote{};  // instead of a body: whom to ask what comes next. Owners: the copies of the function
   // Bodies for when a run of this function ends cancelled or failed: durable functions of their own, "<id>-cancelled" and

@@ -5,7 +5,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-#include <vector>
 
 #include <caesura/document.hpp>
 #include <caesura/ids.hpp>
@@ -24,7 +23,7 @@ enum class run_status : std::uint8_t {
   completed = 7,
   failed = 8,
   cancelled = 9,
-  skipped = 10,     // never started (function paused)
+  skipped = 10,     // never started (function paused; singleton)
 };
 
 [[nodiscard]] constexpr bool is_ended(run_status status) noexcept { return status >= run_status::completed; }
@@ -42,7 +41,7 @@ enum class cancel_outcome : std::uint8_t {
 
 [[nodiscard]] std::string_view to_string(cancel_outcome outcome) noexcept;
 
-enum class cancel_source : std::uint8_t { call = 0, event = 1, bulk = 2, timeout = 3, parent = 4, pause = 5 };
+enum class cancel_source : std::uint8_t { call = 0, event = 1, bulk = 2, timeout = 3, parent = 4, pause = 5, singleton = 6 };
 
 [[nodiscard]] std::string_view to_string(cancel_source source) noexcept;
 

@@ -1,0 +1,320 @@
+#include "actors/transitions/flow_control.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "actors/transitions/transitions.hpp"
+
+namespace caesura::actors {
+
+namespace {
+
+using storage::flow_kind;
+
+constexpr std::uint64_t batch_bytes_limit = 10 * 1024 * 1024;
+constexpr std::int64_t priority_limit_seconds = 12 * 3600;
+
+std::uint64_t flow_key(const registered_function& fn, flow_kind kind, std::uint64_t value) {
+  return storage::hash_text(fn.code.id + '\0' + "flow/" + std::to_string(static_cast<int>(kind)) + '/' + std::to_string(value));
+}
+
+// The key under which an event counts; nullopt: its value is `false`, which exempts it. A key without a value is one of its own, shared.
+std::optional<std::uint64_t> key_for(turn& now, const registered_function& fn, flow_kind kind, const expression::compiled& key,
+                                     const storage::event_record& event, const char* what) {
+  if (key.is_always_true()) return flow_key(fn, kind, 0);
+  const scope_of scope{event};
+  const auto value = key.value_of(*scope);
+  if (!value) {
+    now.say("function \"" + fn.code.id + "\", " + what + " has no value for event " + to_string(event.id) + ": such events count together");
+    return flow_key(fn, kind, 1);
+  }
+  const storage::document_view seen{value->bytes()};
+  const bool may_exempt = kind == flow_kind::rate_limit || kind == flow_kind::singleton;
+  if (may_exempt && seen.kind() == storage::value_kind::boolean && !seen.boolean()) return std::nullopt;
+  return flow_key(fn, kind, storage::hash_value(seen));
+}
+
+// GCRA: when the next may come, and the theoretical arrival time after one that comes now.
+struct gcra {
+  duration interval{};
+  duration tolerance{};
+
+  static gcra of(std::uint32_t limit, duration period, std::uint32_t more_at_once) {
+    const auto interval = std::max(duration{1}, period / std::max<std::uint32_t>(limit, 1));
+    return {.interval = interval, .tolerance = interval * more_at_once};
+  }
+  [[nodiscard]] bool conforms(time_point at, time_point now) const { return now >= at - tolerance; }
+  [[nodiscard]] time_point after(time_point at, time_point now) const { return std::max(at, now) + interval; }
+  [[nodiscard]] time_point opens(time_point at) const { return at - tolerance; }
+};
+
+gcra of(const caesura::throttle& rule) { return gcra::of(rule.limit, rule.period, rule.burst); }
+
+bool passes_rate_limit(turn& now, const registered_function& fn, const storage::event_record& event) {
+  const auto& rule = *fn.flow->rate_limit;
+  const auto key = key_for(now, fn, flow_kind::rate_limit, fn.flow->rate_limit_key, event, "rate_limit.key");
+  if (!key) return true;
+  constexpr std::uint32_t spread = 10;
+  const auto rate = gcra::of(rule.limit, rule.period, rule.limit / spread);
+  const auto before = now.tx.find_flow(*key);
+  const auto at = before ? before->at : time_point{};
+  if (!rate.conforms(at, now.now)) return false;
+  now.tx.put_flow(*key, {.kind = flow_kind::rate_limit, .function = fn.code.id, .at = rate.after(at, now.now)});
+  return true;
+}
+
+// The run that collects events under this key, while it may still take one.
+run_ptr collecting(turn& now, std::uint64_t key) {
+  const auto found = now.tx.find_flow(key);
+  if (!found) return nullptr;
+  auto run = settle_sweeps(now, find_live(now, found->run));
+  return run != nullptr && run->status == run_status::scheduled && run->due && *run->due > now.now ? run : nullptr;
+}
+
+// The run's event is this one from now on: it is matched, counted and ordered by it.
+storage::run_record with_event(turn& now, const registered_function& fn, const storage::run_record& before, const storage::event_record& event, time_point due) {
+  auto after = before;
+  const scope_of scope{event};
+  after.definition = fn.stored->hash;
+  after.event = event.id;
+  after.depth = event.depth;
+  after.due = due;
+  after.cancel_keys.clear();
+  for (const auto& when : fn.stored->cancel_whens) after.cancel_keys.push_back(key_of(when, *scope));
+  after.groups = groups_of(now, fn, *scope);
+  mark_flow(now, fn, event, after);
+  const auto& limit = fn.stored->record.start_timeout;
+  after.deadline = limit ? std::optional{due + *limit} : std::nullopt;
+  return after;
+}
+
+run_id debounce(turn& now, const registered_function& fn, const storage::event_record& event) {
+  const auto& rule = *fn.flow->debounce;
+  const auto key = *key_for(now, fn, flow_kind::debounce, fn.flow->debounce_key, event, "debounce.key");
+  if (const auto run = collecting(now, key)) {
+    auto due = now.now + rule.period;
+    if (rule.timeout) due = std::min(due, run->created_at + *rule.timeout);
+    return replace_run(now, *run, with_event(now, fn, *run, event, due))->id;
+  }
+  const auto run = create_run(now, fn, event, {.due = now.now + (rule.timeout ? std::min(rule.period, *rule.timeout) : rule.period), .first_event = event.id});
+  now.tx.put_flow(key, {.kind = flow_kind::debounce, .function = fn.code.id, .run = run});
+  return run;
+}
+
+run_id add_to_batch(turn& now, const registered_function& fn, const storage::event_record& event) {
+  const auto& rule = *fn.flow->batch;
+  const auto key = *key_for(now, fn, flow_kind::batch, fn.flow->batch_key, event, "batch.key");
+  const auto bytes = event.data.bytes().size();
+  if (const auto run = collecting(now, key)) {
+    auto after = *run;
+    after.events.push_back(event.id);
+    after.batch_bytes += bytes;
+    if (after.events.size() < rule.max_events && after.batch_bytes < batch_bytes_limit) return replace_run(now, *run, std::move(after))->id;
+    now.tx.delete_flow(key);
+    start_or_queue(now, *run, std::move(after));
+    return run->id;
+  }
+  const auto run = create_run(now, fn, event, {.due = now.now + rule.timeout, .events = {event.id}, .batch_bytes = bytes});
+  now.tx.put_flow(key, {.kind = flow_kind::batch, .function = fn.code.id, .run = run});
+  return run;
+}
+
+bool is_batched(turn& now, const registered_function& fn, const storage::event_record& event) {
+  if (!fn.flow->batch) return false;
+  if (fn.flow->batch_when.is_always_true()) return true;
+  const scope_of scope{event};
+  const auto verdict = fn.flow->batch_when.matches(*scope);
+  if (verdict.error) now.say("function \"" + fn.code.id + "\", batch.when fails for event " + to_string(event.id) + ", which is not batched: " + *verdict.error);
+  return verdict.matches;
+}
+
+// The singleton's run under way, other than this one; null when there is none.
+run_ptr holder(turn& now, std::uint64_t key, const run_id& other_than) {
+  const auto found = now.tx.find_flow(key);
+  if (!found || found->run == other_than) return nullptr;
+  auto run = settle_sweeps(now, find_live(now, found->run));
+  return run != nullptr && !run->cancelled_by ? run : nullptr;
+}
+
+std::string skipped_text(const run_id& run) { return "singleton: run " + to_string(run) + " is under way"; }
+
+void replace_holder(turn& now, const storage::run_record& run, std::string why) {
+  request_cancel(now, run, {.source = cancel_source::singleton, .reason = std::move(why), .requested_at = now.now});
+}
+
+run_id start_alone(turn& now, const registered_function& fn, const storage::event_record& event) {
+  const auto key = key_for(now, fn, flow_kind::singleton, fn.flow->singleton_key, event, "singleton.key");
+  if (!key) return create_run(now, fn, event);
+  if (const auto under_way = holder(now, *key, {})) {
+    if (fn.flow->singleton->mode == singleton_mode::skip) return create_run(now, fn, event, {.skipped_because = skipped_text(under_way->id)});
+    replace_holder(now, *under_way, "singleton: event " + public_id(event) + " takes its place");
+  }
+  const auto run = create_run(now, fn, event);
+  now.tx.put_flow(*key, {.kind = flow_kind::singleton, .function = fn.code.id, .run = run});
+  return run;
+}
+
+time_point with_jitter(const flow_rules::cron_trigger& trigger, std::uint64_t key, time_point tick) {
+  if (trigger.jitter <= duration{0}) return tick;
+  const auto seed = storage::hash_text(std::to_string(key) + '/' + std::to_string(tick.time_since_epoch().count()));
+  return tick + duration{static_cast<duration::rep>(seed % static_cast<std::uint64_t>(trigger.jitter.count() + 1))};
+}
+
+std::uint64_t cron_key(const registered_function& fn, const flow_rules::cron_trigger& trigger) {
+  return flow_key(fn, flow_kind::cron, storage::hash_text(trigger.text));
+}
+
+void set_tick(router_state& state, std::uint64_t key, time_point at) {
+  state.undo.add([&state, entry = std::pair{at, key}] { state.ticks.erase(entry); });
+  state.ticks.insert({at, key});
+}
+
+void take_tick(router_state& state, std::pair<time_point, std::uint64_t> entry) {
+  state.undo.add([&state, entry] { state.ticks.insert(entry); });
+  state.ticks.erase(entry);
+}
+
+// The event of a tick: routed like a system event, and it starts this function alone.
+void tick(turn& now, const registered_function& fn, const flow_rules::cron_trigger& trigger, time_point at) {
+  storage::event_record event{.id = now.next_id<event_id>(),
+                              .name = "inngest/scheduled.timer",
+                              .data = {{"cron", trigger.text}, {"scheduledAt", to_string(at)}, {"fireAt", to_string(now.now)}},
+                              .time = now.now,
+                              .received_at = now.now};
+  match_event(now, event);
+  if (const auto run = start_function(now, fn, event)) event.runs.push_back(*run);
+  now.tx.put_event(event);
+}
+
+}  // namespace
+
+std::optional<run_id> start_function(turn& now, const registered_function& fn, const storage::event_record& event) {
+  // A paused function takes part in nothing: its event is skipped, and no run under way makes room for it.
+  if (fn.flow == nullptr || now.state.pause_of(fn.code.id) != nullptr) return create_run(now, fn, event);
+  if (fn.flow->rate_limit && !passes_rate_limit(now, fn, event)) return std::nullopt;
+  if (is_batched(now, fn, event)) return add_to_batch(now, fn, event);
+  if (fn.flow->debounce) return debounce(now, fn, event);
+  if (fn.flow->singleton) return start_alone(now, fn, event);
+  return create_run(now, fn, event);
+}
+
+void mark_flow(turn& now, const registered_function& fn, const storage::event_record& event, storage::run_record& run) {
+  run.priority = 0;
+  run.throttle = 0;
+  run.singleton = 0;
+  if (fn.flow == nullptr) return;
+  if (!fn.flow->priority.is_always_true()) {
+    const scope_of scope{event};
+    const auto value = fn.flow->priority.value_of(*scope);
+    const storage::document_view seen{value ? value->bytes() : std::string_view{}};
+    const bool is_number = value && (seen.kind() == storage::value_kind::integer || seen.kind() == storage::value_kind::real);
+    if (!is_number) now.say("function \"" + fn.code.id + "\", priority is no number for event " + to_string(event.id) + ": it counts as 0");
+    const double seconds = !is_number ? 0 : seen.kind() == storage::value_kind::real ? seen.real() : static_cast<double>(seen.integer());
+    run.priority = static_cast<std::int32_t>(std::clamp(seconds, -static_cast<double>(priority_limit_seconds), static_cast<double>(priority_limit_seconds)));
+  }
+  if (fn.flow->throttle) run.throttle = *key_for(now, fn, flow_kind::throttle, fn.flow->throttle_key, event, "throttle.key");
+  if (fn.flow->singleton) run.singleton = key_for(now, fn, flow_kind::singleton, fn.flow->singleton_key, event, "singleton.key").value_or(0);
+}
+
+bool settle_singleton(turn& now, const storage::run_record& run) {
+  if (run.singleton == 0 || run.first_event.is_nil()) return true;  // decided when it was created
+  const auto* fn = now.state.functions->find(now.state.definition_of(run).record.function);
+  if (fn == nullptr || fn->flow == nullptr || !fn->flow->singleton) return true;
+  if (const auto under_way = holder(now, run.singleton, run.id)) {
+    if (fn->flow->singleton->mode == singleton_mode::skip) {
+      auto after = run;
+      after.held_because = skipped_text(under_way->id);
+      end_run(now, run, std::move(after), run_status::skipped);
+      return false;
+    }
+    replace_holder(now, *under_way, "singleton: run " + to_string(run.id) + " takes its place");
+  }
+  now.tx.put_flow(run.singleton, {.kind = flow_kind::singleton, .function = fn->code.id, .run = run.id});
+  return true;
+}
+
+void pass_throttle(turn& now, const storage::run_record& run) {
+  if (run.throttle == 0) return;
+  const auto* fn = now.state.functions->find(now.state.definition_of(run).record.function);
+  if (fn == nullptr || fn->flow == nullptr || !fn->flow->throttle) return;
+  const auto rate = of(*fn->flow->throttle);
+  const auto before = now.tx.find_flow(run.throttle);
+  const auto at = rate.after(before ? before->at : time_point{}, now.now);
+  now.tx.put_flow(run.throttle, {.kind = flow_kind::throttle, .function = fn->code.id, .at = at});
+  if (rate.opens(at) > now.now) now.state.queue.close_until(run.throttle, rate.opens(at), now.state.undo);
+}
+
+void enter_flow(turn& now) {
+  auto& state = now.state;
+  now.tx.each_flow(0, [&](std::uint64_t key, const storage::flow_record& record) {
+    const auto* fn = record.kind == flow_kind::throttle ? state.functions->find(record.function) : nullptr;
+    if (fn == nullptr || fn->flow == nullptr || !fn->flow->throttle) return true;
+    if (const auto opens = of(*fn->flow->throttle).opens(record.at); opens > now.now) state.queue.close_until(key, opens, state.undo);
+    return true;
+  });
+  state.undo.add([&state, ticks = state.ticks, crons = state.crons] {
+    state.ticks = ticks;
+    state.crons = crons;
+  });
+  state.ticks.clear();
+  state.crons.clear();
+  for (const auto& fn : state.functions->all()) {
+    if (fn.flow == nullptr) continue;
+    for (std::size_t i = 0; i < fn.flow->crons.size(); ++i) {
+      const auto& trigger = fn.flow->crons[i];
+      const auto key = cron_key(fn, trigger);
+      const auto known = now.tx.find_flow(key);
+      const auto next = known ? std::optional{known->at} : trigger.schedule.next_after(now.now);
+      if (!next) continue;
+      if (!known) now.tx.put_flow(key, {.kind = flow_kind::cron, .function = fn.code.id, .at = *next, .cron = trigger.text});
+      state.crons.insert_or_assign(key, cron_place{fn.code.id, i});
+      state.ticks.insert({with_jitter(trigger, key, *next), key});
+    }
+  }
+}
+
+void fire_crons(turn& now) {
+  auto& state = now.state;
+  for (std::size_t left = state.limits.timers_per_turn; left > 0 && !state.ticks.empty() && state.ticks.begin()->first <= now.now; --left) {
+    const auto entry = *state.ticks.begin();
+    const auto key = entry.second;
+    take_tick(state, entry);
+    const auto place = state.crons.at(key);
+    const auto& fn = *state.functions->find(place.function);
+    const auto& trigger = fn.flow->crons[place.index];
+    const auto known = now.tx.find_flow(key);
+    tick(now, fn, trigger, known ? known->at : entry.first);
+    const auto next = trigger.schedule.next_after(now.now);
+    if (!next) continue;
+    now.tx.put_flow(key, {.kind = flow_kind::cron, .function = fn.code.id, .at = *next, .cron = trigger.text});
+    set_tick(state, key, with_jitter(trigger, key, *next));
+  }
+}
+
+bool purge_flow(turn& now, purge_state& purge) {
+  std::vector<std::uint64_t> over;
+  std::size_t left = now.state.limits.purge_slice;
+  bool is_done = true;
+  now.tx.each_flow(purge.flow, [&](std::uint64_t key, const storage::flow_record& record) {
+    if (left-- == 0) {
+      purge.flow = key;
+      return is_done = false;
+    }
+    const auto* fn = now.state.functions->find(record.function);
+    bool is_over = false;
+    switch (record.kind) {
+      case flow_kind::rate_limit:
+      case flow_kind::throttle: is_over = record.at <= now.now; break;
+      case flow_kind::debounce:
+      case flow_kind::batch:
+      case flow_kind::singleton: is_over = !now.tx.find_live_run(record.run); break;
+      case flow_kind::cron: is_over = fn != nullptr && !now.state.crons.contains(key); break;
+    }
+    if (is_over) over.push_back(key);
+    return true;
+  });
+  for (const auto key : over) now.tx.delete_flow(key);
+  return is_done;
+}
+
+}  // namespace caesura::actors

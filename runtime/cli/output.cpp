@@ -1,0 +1,66 @@
+#include "runtime/cli/output.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace caesura::cli {
+
+namespace {
+
+using nlohmann::json;
+
+// Code points, which is what a terminal's columns are for most scripts.
+std::size_t width_of(const std::string& text) {
+  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+}
+
+}  // namespace
+
+std::string table::text() const {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows_) {
+    if (widths.size() < row.size()) widths.resize(row.size());
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+  }
+  std::string out;
+  for (const auto& row : rows_) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) line += row[i] + std::string(widths[i] - width_of(row[i]) + 2, ' ');
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line + '\n';
+  }
+  return out;
+}
+
+std::string member(const json& object, const char* name) {
+  const auto found = object.is_object() ? object.find(name) : object.end();
+  if (found == object.end() || found->is_null()) return {};
+  return found->is_string() ? found->get<std::string>() : found->dump();
+}
+
+std::string counted(std::uint64_t count, const std::string& noun) { return std::to_string(count) + " " + noun + (count == 1 ? "" : "s"); }
+
+void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+void print_json(const json& value) { print(value.dump(1) + "\n"); }
+
+void print_members(const json& object) {
+  std::vector<std::pair<std::string, std::string>> lines;
+  std::size_t widest = 0;
+  for (const auto& [name, value] : object.items()) {
+    widest = std::max(widest, name.size());
+    lines.emplace_back(name, member(object, name.c_str()));
+  }
+  for (const auto& [name, text] : lines) print(name + std::string(widest - name.size() + 2, ' ') + text + "\n");
+}
+
+void print_runs(const json& runs) {
+  table lines{{"RUN", "STATUS", "FUNCTION", "STARTED", "ENDED"}};
+  for (const auto& run : runs) {
+    const bool is_cancelling = member(run, "cancelling") == "true";
+    lines.add({member(run, "run_id"), is_cancelling ? "cancelling" : member(run, "state"), member(run, "function"), member(run, "run_started_at"),
+               member(run, "ended_at")});
+  }
+  print(lines.text());
+}
+
+}  // namespace caesura::cli
