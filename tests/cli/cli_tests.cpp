@@ -376,6 +376,9 @@ BOOST_AUTO_TEST_CASE(a_served_directory_is_released_at_sigterm) {
   const auto taken = execute({.arguments = {"serve", "--dir", directory.path() + "/store", "--port", "0"}});
   BOOST_TEST(taken.status == 1);
   BOOST_TEST(contains(taken.err, directory.path()));
+  const auto keyless = execute({.arguments = {"serve", "--dir", directory.path() + "/other", "--port", "0", "--signing-key-fallback", "signkey-test-00ff"}});
+  BOOST_TEST(keyless.status == 1);
+  BOOST_TEST(contains(keyless.err, "no signing key"));
   server.signal(SIGTERM);
   const auto ended = server.end();
   BOOST_TEST(ended.status == 0);
