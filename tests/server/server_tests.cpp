@@ -109,7 +109,7 @@ BOOST_AUTO_TEST_CASE(a_call_that_cannot_be_written_fails_and_the_server_goes_on)
   server_world world{{.signing_key = "signkey-test-00ff", .retry_interval = 1ms}};
   world.bearer = http::hashed_key("signkey-test-00ff");
   world.ask("POST", "/fn/register", app.registration());
-  const auto sent = world.ask("POST", "/e/key", R"({"name":"go","data":{"deep":)" + std::string(124, '[') + std::string(124, ']') + "}}");
+  const auto sent = world.ask("POST", "/e/key", R"({"name":"go","data":{"deep":)" + std::string(125, '[') + std::string(125, ']') + "}}");
   BOOST_TEST(sent.status == 200, sent.text);
   const std::string run = world.ask("GET", "/v1/events/" + sent.body["ids"][0].get<std::string>() + "/runs").body["data"][0]["run_id"];
   BOOST_TEST(world.ended(run)["output"]["message"].get<std::string>().find("cannot be written") != std::string::npos);
