@@ -50,10 +50,14 @@ struct api_call {
 [[nodiscard]] int status_of(errc code) noexcept;
 [[nodiscard]] std::string now_text();
 
-// Counts an event that was accepted and tells of the runs that it started.
+// Counts an event that was accepted and tells of the runs that it created.
 void tell_sent(const api_parts& parts, const sent& one);
 // Starts a run of exactly this function, whatever its triggers. Throws refusal.
-sent invoke_function(const api_parts& parts, const std::string& function, const nlohmann::json& data);
+struct invoked {
+  event_id event{};
+  run_id run{};
+};
+invoked invoke_function(const api_parts& parts, const std::string& function, const nlohmann::json& data);
 // Counts and tells of a request to cancel.
 cancel_outcome cancel_one(const api_parts& parts, const run_id& run, const std::string& reason);
 

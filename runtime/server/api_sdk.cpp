@@ -69,26 +69,39 @@ response synced(const api_parts& parts, const std::string& url, const http::outc
   return response::error(502, std::string{"the app's answer cannot be read: "} + e.what());
 }
 
+// The trigger for invocations was one too many.
+bool has_no_room(const api_parts& parts, const std::string& function) {
+  for (const auto& app : parts.apps.all()) {
+    const auto found = std::ranges::find(app.functions, function, &app_function::id);
+    if (found != app.functions.end()) return found->definition.triggers.size() >= most_triggers;
+  }
+  return false;
+}
+
 }  // namespace
 
 void tell_sent(const api_parts& parts, const sent& one) {
   parts.counts.count_event(one.is_duplicate);
   if (one.is_duplicate || parts.feed.clients() == 0) return;
   for (const auto& id : one.runs) {
+    if (id < id_cast<run_id>(one.id)) continue;  // was there before: it collects events
     if (const auto run = parts.runtime.get(id)) parts.feed.tell("run.created", run->function, id, {{"event_id", to_string(one.id)}, {"at", to_string(run->created_at)}});
   }
 }
 
-sent invoke_function(const api_parts& parts, const std::string& function, const json& data) {
+invoked invoke_function(const api_parts& parts, const std::string& function, const json& data) {
   if (!data.is_object() && !data.is_null()) throw refusal{400, "data is no object"};
   const auto known = parts.runtime.functions();
   const auto found = std::ranges::find(known, function, &function_info::id);
   if (found == known.end() || !found->is_registered) throw refusal{404, "no function \"" + function + "\" is registered"};
   if (found->is_paused) throw refusal{409, "function \"" + function + "\" is paused"};
-  auto done = parts.runtime.send(caesura::event{.name = invoke_event_of(function), .data = document(data.is_null() ? json::object() : data)});
-  if (done.runs.empty()) throw refusal{409, "function \"" + function + "\" has as many triggers as a function may have: it cannot be invoked"};
+  if (has_no_room(parts, function)) throw refusal{409, "function \"" + function + "\" has as many triggers as a function may have: it cannot be invoked"};
+  const auto done = parts.runtime.send(caesura::event{.name = invoke_event_of(function), .data = document(data.is_null() ? json::object() : data)});
   tell_sent(parts, done);
-  return done;
+  for (const auto& id : done.runs) {  // a trigger "*" of another function has started one, too
+    if (const auto run = parts.runtime.get(id); run && run->function == function) return {.event = done.id, .run = id};
+  }
+  throw refusal{409, "function \"" + function + "\" starts no run now: its rateLimit or idempotency does not let it"};
 }
 
 namespace api {
@@ -157,7 +170,7 @@ response send_events(const api_call& call) try {
 response invoke(const api_call& call) {
   const auto told = call.object();
   const auto done = invoke_function(call.parts, call.arguments[0], told.value("data", json{}));
-  return plain(200, {{"id", to_string(done.id)}, {"run_id", to_string(done.runs[0])}, {"status", 200}});
+  return plain(200, {{"id", to_string(done.event)}, {"run_id", to_string(done.run)}, {"status", 200}});
 }
 
 response checkpoint(const api_call& call) {
@@ -172,11 +185,14 @@ response checkpoint(const api_call& call) {
 }
 
 response batch_of_run(const api_call& call) {
-  const auto run = call.run();
-  auto trigger = call.parts.runtime.find_event(run.event);
-  if (!trigger) throw refusal{404, "no event " + to_string(run.event) + " is stored"};
-  trigger->event.name = shown_name(trigger->event.name);
-  return response::json(200, events_body({trigger->event}));
+  std::vector<event> triggers;
+  for (const auto& id : triggers_of(call.run())) {
+    auto trigger = call.parts.runtime.find_event(id);
+    if (!trigger) throw refusal{404, "no event " + to_string(id) + " is stored"};
+    trigger->event.name = shown_name(trigger->event.name);
+    triggers.push_back(std::move(trigger->event));
+  }
+  return response::json(200, events_body(triggers));
 }
 
 response actions_of_run(const api_call& call) { return response::json(200, steps_body(call.parts.runtime.steps(call.run().id))); }

@@ -28,6 +28,8 @@ std::string_view status_text(run_status status) noexcept {
   return "Unknown";
 }
 
+std::vector<event_id> triggers_of(const run_info& run) { return run.events.empty() ? std::vector{run.event} : run.events; }
+
 json run_json(const run_info& run) {
   json out{{"run_id", to_string(run.id)},
            {"run_started_at", to_string(run.started_at.value_or(run.created_at))},

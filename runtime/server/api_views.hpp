@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -14,6 +15,8 @@ namespace caesura::server {
 
 [[nodiscard]] std::string_view status_text(run_status status) noexcept;
 [[nodiscard]] nlohmann::json time_or_null(const std::optional<time_point>& time);
+// One, or all of a batch in their order.
+[[nodiscard]] std::vector<event_id> triggers_of(const run_info& run);
 [[nodiscard]] nlohmann::json run_json(const run_info& run);
 [[nodiscard]] nlohmann::json event_json(const event_info& stored);
 [[nodiscard]] nlohmann::json cancellation_json(const bulk_progress& job);

@@ -207,18 +207,21 @@ class world {
   node_ptr run_v2(const std::optional<run_info>& found) const {
     if (!found) return nullptr;
     const auto& run = *found;
+    const bool is_batch = !run.events.empty();
+    auto triggers = json::array();
+    for (const auto& id : triggers_of(run)) triggers.push_back(to_string(id));
     auto made = std::make_shared<node>(node{.type = "FunctionRunV2"});
     made->scalars = {{"id", to_string(run.id)},
                      {"status", run_status_text(run.status)},
                      {"traceID", to_string(run.id)},
-                     {"isBatch", false},
-                     {"batchCreatedAt", nullptr},
+                     {"isBatch", is_batch},
+                     {"batchCreatedAt", is_batch ? json(to_string(run.created_at)) : json(nullptr)},
                      {"cronSchedule", nullptr},
                      {"queuedAt", to_string(run.created_at)},
                      {"startedAt", time_or_null(run.started_at)},
                      {"endedAt", time_or_null(run.ended_at)},
                      {"output", output_of(run)},
-                     {"triggerIDs", json::array({to_string(run.event)})},
+                     {"triggerIDs", triggers},
                      {"functionID", uuid_of(run.function)}};
     made->lookups = {{"function", [this, slug = run.function](const json&) -> field_value { return function_of(slug); }},
                      {"app", [this, slug = run.function](const json&) -> field_value { return app_of_function(slug); }},

@@ -95,7 +95,6 @@ class server::core {
       for (const auto& fn : app.functions) {
         auto made = fn.definition;
         made.remote = std::make_shared<app_caller>(fn.url, link_);
-        constexpr std::size_t most_triggers = 10;
         if (made.triggers.size() < most_triggers) made.triggers.push_back({.event = invoke_event_of(fn.id)});
         if (options_.retry_interval) {
           made.retries.delays = {*options_.retry_interval};

@@ -151,6 +151,63 @@ BOOST_AUTO_TEST_CASE(an_invoked_function_is_given_the_data_under_the_name_that_s
   BOOST_TEST(world.ask("POST", "/invoke/app-f", "[]").status == 400);
 }
 
+BOOST_AUTO_TEST_CASE(an_invocation_answers_with_the_run_of_its_function_or_with_why_there_is_none) {
+  fake_app app{[](const json&) { return 1; }};
+  server_world world;
+  auto told = app.registration();
+  auto& functions = told["functions"];
+  const auto usual = functions[0];
+  functions[0]["id"] = "app-all";  // before the other
+  functions[0]["triggers"] = {{{"event", "*"}}};
+  functions.push_back(usual);
+  functions.push_back(usual);
+  functions[2]["id"] = "app-full";
+  functions[2]["triggers"] = json::array();
+  for (int i = 0; i < 10; ++i) functions[2]["triggers"].push_back({{"event", "go/" + std::to_string(i)}});
+  functions.push_back(usual);
+  functions[3]["id"] = "app-limited";
+  functions[3]["rateLimit"] = {{"limit", 1}, {"period", "24h"}};
+  BOOST_TEST(world.ask("POST", "/fn/register", told).status == 200);
+  BOOST_TEST(world.ended(world.ask("POST", "/invoke/app-f").body["run_id"])["function"] == "app-f");
+  const auto full = world.ask("POST", "/invoke/app-full");
+  BOOST_TEST(full.status == 409);
+  BOOST_TEST(full.text.find("triggers") != std::string::npos);
+  BOOST_TEST(world.ended(world.ask("POST", "/invoke/app-limited").body["run_id"])["function"] == "app-limited");
+  const auto limited = world.ask("POST", "/invoke/app-limited");
+  BOOST_TEST(limited.status == 409);
+  BOOST_TEST(limited.text.find("rateLimit") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_is_called_with_all_its_events_and_they_can_be_asked_for) {
+  json called;
+  fake_app app{[&](const json& call) -> json {
+    called = call["events"];
+    return 1;
+  }};
+  server_world world;
+  auto told = app.registration();
+  auto& function = told["functions"][0];
+  function.erase("cancel");
+  function["batchEvents"] = {{"maxSize", 3}, {"timeout", "24h"}};
+  BOOST_TEST(world.ask("POST", "/fn/register", told).status == 200);
+  const auto first = world.ask("POST", "/e/key", {{"name", "go"}, {"data", {{"n", 1}}}}).body["ids"][0];
+  const auto second = world.ask("POST", "/invoke/app-f", {{"data", {{"n", 2}}}}).body;
+  const auto third = world.ask("POST", "/e/key", {{"name", "go"}, {"data", {{"n", 3}}}}).body["ids"][0];
+  const std::string run = second["run_id"];
+  world.ended(run);
+  const auto asked = world.ask("GET", "/v0/runs/" + run + "/batch").body;
+  BOOST_REQUIRE(asked.size() == 3U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    BOOST_TEST(asked[i]["data"]["n"] == i + 1);
+    BOOST_TEST(asked[i]["name"] == (i == 1 ? "inngest/function.invoked" : "go"));
+  }
+  BOOST_TEST(called == asked);
+  const auto shown = world.ask("POST", "/v0/gql", {{"query", "{ run(runID: \"" + run + "\") { isBatch batchCreatedAt triggerIDs } }"}}).body["data"]["run"];
+  BOOST_TEST(shown["isBatch"] == true);
+  BOOST_TEST(shown["batchCreatedAt"].is_string());
+  BOOST_TEST(shown["triggerIDs"] == (json{first, second["id"], third}));
+}
+
 BOOST_AUTO_TEST_CASE(many_runs_are_cancelled_in_the_past_only) {
   fake_app app{rests};
   server_world world;
@@ -310,9 +367,10 @@ BOOST_AUTO_TEST_CASE(a_client_follows_what_becomes_of_runs) {
   const auto run = world.start({{"id", "t"}});
   std::string ended;
   std::vector<std::string> seen;
-  while (!ended.starts_with("event: run.ended")) {
-    ended = all.read_through("\n\n");
-    seen.push_back(ended.substr(0, ended.find('\n')));
+  while (seen.size() < 3) {
+    const auto told = all.read_through("\n\n");
+    if (told.starts_with("event: run.ended")) ended = told;
+    seen.push_back(told.substr(0, told.find('\n')));
   }
   std::ranges::sort(seen);
   BOOST_TEST(seen == (std::vector<std::string>{"event: run.created", "event: run.ended", "event: run.started"}), boost::test_tools::per_element());
@@ -322,6 +380,28 @@ BOOST_AUTO_TEST_CASE(a_client_follows_what_becomes_of_runs) {
   BOOST_TEST(data["function"] == "app-f");
   world.server().stop(10s);
   BOOST_TEST(other.read_to_end().find("event:") == std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_run_that_collects_events_is_told_of_as_created_once) {
+  const std::vector<std::pair<std::string, json>> options{{"debounce", {{"period", "1h"}}}, {"batchEvents", {{"maxSize", 9}, {"timeout", "1h"}}}};
+  for (const auto& [option, value] : options) {
+    fake_app app{[](const json&) { return 1; }};
+    server_world world;
+    auto told = app.registration();
+    told["functions"][0].erase("cancel");
+    told["functions"][0][option] = value;
+    BOOST_TEST(world.ask("POST", "/fn/register", told).status == 200);
+    auto client = http_test::raw_socket::to(world.port());
+    client.send("GET /v1/stream HTTP/1.0\r\n\r\n");
+    client.read_through("from here on\n\n");
+    const auto run = world.start({{"n", 1}});
+    BOOST_TEST(world.start({{"n", 2}}) == run);
+    world.server().stop(10s);
+    const auto seen = client.read_to_end();
+    const auto at = seen.find("event: run.created");
+    BOOST_TEST(at != std::string::npos, option);
+    BOOST_TEST(seen.find("event: run.created", at + 1) == std::string::npos, option);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_stream_shows_that_it_lives_and_has_room_for_so_many) {
