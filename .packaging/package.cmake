@@ -26,10 +26,10 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION misc)
 set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "server and command for durable functions that can be cancelled
- Functions made of steps whose results are recorded: they sleep for a week, survive a
- crash, and are cancelled by an event or a call. The server speaks the protocol of
- Inngest's SDKs; the command talks to it and checks its store.")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "server and command for durable functions that can be cancelled")
+set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "Functions made of steps whose results are recorded: they sleep for a week, survive a
+crash, and are cancelled by an event or a call. The server speaks the protocol of
+Inngest's SDKs; the command talks to it and checks its store.")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA "${CMAKE_CURRENT_SOURCE_DIR}/.packaging/conffiles;${CMAKE_CURRENT_SOURCE_DIR}/.packaging/postinst;${CMAKE_CURRENT_SOURCE_DIR}/.packaging/prerm;${CMAKE_CURRENT_SOURCE_DIR}/.packaging/postrm")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 include(CPack)
