@@ -2,6 +2,7 @@
 
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
+#include "runtime/cli/run_selection.hpp"
 #include "runtime/server/http/message.hpp"
 
 namespace caesura::cli {
@@ -10,9 +11,20 @@ namespace {
 
 using nlohmann::json;
 
-void list_events(const common& at, const std::string& name, int limit) {
-  auto path = "/v1/events?limit=" + std::to_string(limit);
-  if (!name.empty()) path += "&name=" + http::encode_percent(name);
+struct list_options {
+  std::string name{};
+  std::string from{"1h"};
+  std::string to{};
+  int limit{20};
+};
+
+void list_events(const common& at, const list_options& given) {
+  const auto now = wall_clock();
+  auto path = "/v1/events?limit=" + std::to_string(given.limit);
+  const auto add = [&](const char* name, const std::string& value) { path.append("&").append(name).append("=").append(http::encode_percent(value)); };
+  if (!given.name.empty()) add("name", given.name);
+  add("received_after", to_string(read_time(given.from, now).value()));
+  if (!given.to.empty()) add("received_before", to_string(read_time(given.to, now).value()));
   const auto events = at.server().data("GET", path);
   if (at.as_json) return print_json(events);
   constexpr std::size_t shown = 60;
@@ -49,13 +61,14 @@ void show_event(const common& at, const std::string& event) {
 void add_events(CLI::App& app, common& at) {
   auto* const command = app.add_subcommand("events", "List events, or show one with its runs");
   command->require_subcommand(1);
-  const auto name = std::make_shared<std::string>();
+  const auto given = std::make_shared<list_options>();
   const auto event = std::make_shared<std::string>();
-  const auto limit = std::make_shared<int>(20);
   auto* const list = command->add_subcommand("list", "The newest events");
-  list->add_option("--name", *name, "Of this name only");
-  list->add_option("--limit", *limit, "How many")->check(CLI::PositiveNumber)->capture_default_str();
-  list->callback([=, &at] { list_events(at, *name, *limit); });
+  list->add_option("--name", given->name, "Of this name only");
+  list->add_option("--from", given->from, "Received at this time or later: RFC 3339, or 2h for two hours ago")->check(fault_of_time)->capture_default_str();
+  list->add_option("--to", given->to, "Received before this time; default: now")->check(fault_of_time);
+  list->add_option("--limit", given->limit, "How many")->check(CLI::Range(1, 100))->capture_default_str();
+  list->callback([given, &at] { list_events(at, *given); });
   auto* const show = command->add_subcommand("show", "One event, and the runs that it started");
   show->add_option("event", *event, "The id that send printed")->required();
   show->callback([=, &at] { show_event(at, *event); });

@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
 #include <fstream>
+#include <future>
 
 #include "runtime/server/http/client.hpp"
 #include "runtime/server/http/listener.hpp"
@@ -183,9 +185,9 @@ BOOST_AUTO_TEST_CASE(events_are_listed_as_the_server_tells_them) {
                                 respond(http::response::json(200, R"({"data": [{"internal_id": "01X", "name": "a b", "received_at": "now", "data": {"n": 1}}]})"));
                               }};
   const auto url = "http://127.0.0.1:" + std::to_string(server.port());
-  const auto ended = execute({.arguments = {"events", "list", "--name", "a b", "--limit", "3", "--url", url}});
+  const auto ended = execute({.arguments = {"events", "list", "--name", "a b", "--limit", "3", "--from", "2026-03-01T09:00:00Z", "--url", url}});
   BOOST_TEST(ended.status == 0);
-  BOOST_TEST(asked == "/v1/events?limit=3&name=a%20b");
+  BOOST_TEST(asked == "/v1/events?limit=3&name=a%20b&received_after=2026-03-01T09%3A00%3A00.000Z");
   BOOST_TEST(ended.out == "EVENT  NAME  RECEIVED  DATA\n01X    a b   now       {\"n\":1}\n");
   BOOST_TEST(execute({.arguments = {"events", "list", "--json", "--url", url}}).json()[0]["name"] == "a b");
 }
@@ -283,6 +285,23 @@ BOOST_AUTO_TEST_CASE(a_bulk_cancel_that_cannot_be_names_why) {
   const auto window = world.call({"cancel", "--function", "app-f", "--from", "1h", "--to", "2h", "--yes"});
   BOOST_TEST(window.status == 1);
   BOOST_TEST(contains(window.err, "started_after"));
+}
+
+BOOST_AUTO_TEST_CASE(long_work_shows_a_bar_on_a_terminal_only) {
+  std::atomic<int> looks{0};
+  const auto job = [&](bool is_done) {
+    const json progress{{"status", is_done ? "done" : "working"}, {"matched", 4}, {"cancelled", is_done ? 3 : 2}, {"cancelling", is_done ? 1 : 0}, {"already_ended", 0}, {"left", is_done ? 0 : 2}};
+    return http::response::json(200, json{{"data", {{"id", "01J"}, {"progress", progress}}}}.dump());
+  };
+  const http::listener server{{.port = 0}, [&](http::request&& request, const http::responder& respond) {
+                                respond(job(request.method == "GET" && ++looks % 2 == 0));
+                              }};
+  const std::vector<std::string> arguments{"cancel", "--function", "app-f", "--yes", "--url", "http://127.0.0.1:" + std::to_string(server.port())};
+  const auto seen = execute({.arguments = arguments, .on_terminal = true});
+  BOOST_TEST(seen.status == 0);
+  BOOST_TEST(contains(seen.err, "cancelling [###############               ] 2 of 4"));
+  BOOST_TEST(seen.out == "3 runs cancelled, 1 run executing a step, which completes first (cancellation 01J)\n");
+  BOOST_TEST(execute({.arguments = arguments}).err == "");
 }
 
 BOOST_AUTO_TEST_CASE(runs_are_replayed_by_id_and_in_bulk) {
