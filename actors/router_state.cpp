@@ -386,6 +386,7 @@ run_info info_of(const storage::run_record& run, std::string function) {
           .status = run.status,
           .is_cancelling = run.cancelled_by.has_value() && !is_ended(run.status),
           .event = run.event,
+          .events = run.events,
           .created_at = run.created_at,
           .started_at = run.started_at,
           .ended_at = run.ended_at,

@@ -1,26 +1,34 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Asks every benchmark its question and prints one markdown table, with the machine and the commit above it.
 #   benchmarks/run.sh                      all, the cheap ones three times (the table shows the median)
 #   benchmarks/run.sh cancel_latency …     these only
 # CAESURA_BENCH_DIR: where the stores are made, on the disk that is to be measured; default: the build directory.
 # CAESURA_BENCH_REPEATS: default 3.
-set -eu
+set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 build=$root/.build/release
 
-if [ -f runtime/install_packages.sh ]; then . runtime/install_packages.sh; fi
+source runtime/install_packages.sh
 
 if [ $# -gt 0 ]; then
   names=$*
 else
-  names="two_step_runs cancel_latency bulk_cancel event_matching sleeping_runs"
+  names="two_step_runs cancel_latency bulk_cancel event_matching sleeping_runs server_events server_runs"
 fi
 for name in $names; do
   [ -f "benchmarks/$name.cpp" ] || { echo "no benchmark benchmarks/$name.cpp" >&2; exit 2; }
 done
 
-cmake --preset release -DCAESURA_SERVER=OFF >/dev/null
+install_packages "${caesura_packages[@]}"
+server=OFF
+case " $names" in
+  *" server_"*)
+    server=ON
+    install_packages "${server_packages[@]}"
+    ;;
+esac
+cmake --preset release -DCAESURA_SERVER=$server -DCAESURA_BENCHMARKS=ON >/dev/null
 # shellcheck disable=SC2086  # the names are words
 cmake --build --preset release --target $names >&2
 

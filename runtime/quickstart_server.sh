@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154  # the lists of packages come with install_packages.sh
 # Sourced by quickstart.sh for --server: the server, an app in TypeScript's SDK, and a run that is cancelled. On a terminal both go on until Ctrl-C;
 # otherwise everything is stopped at the end. Ends with 0 only if what it tells was true.
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# fuzz.sh [SECONDS] [TARGET...]: fuzzes each target (expression, record, document, calls) with libFuzzer, from the corpus in tests/fuzz/corpus; 60 seconds each unless told.
+# fuzz.sh [SECONDS] [TARGET...]: fuzzes each target (expression, record, document, calls; requests, which builds the server, when it is named) with libFuzzer,
+# from the corpus in tests/fuzz/corpus; 60 seconds each unless told.
 # New inputs stay in .build/fuzz/corpus, findings in .build/fuzz/findings.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,7 +9,14 @@ install_packages "${caesura_packages[@]}" libboost-test-dev libboost-dev clang-1
 seconds=${1:-60}
 shift || true
 [ $# -gt 0 ] || set -- expression record document calls
-cmake --preset fuzz >/dev/null
+server=OFF
+case " $* " in
+  *" requests "*)
+    server=ON
+    install_packages "${server_packages[@]}"
+    ;;
+esac
+cmake --preset fuzz -DCAESURA_SERVER=$server >/dev/null
 cmake --build --preset fuzz --target "${@/#/fuzz_}" | tail -n 1
 export ASAN_OPTIONS=detect_leaks=0 TMPDIR
 [ ! -w /dev/shm ] || TMPDIR=/dev/shm

@@ -1,7 +1,10 @@
 // caesura events: what was sent, and what it started.
 
+#include <algorithm>
+
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
+#include "runtime/cli/run_selection.hpp"
 #include "runtime/server/http/message.hpp"
 
 namespace caesura::cli {
@@ -10,10 +13,34 @@ namespace {
 
 using nlohmann::json;
 
-void list_events(const common& at, const std::string& name, int limit) {
-  auto path = "/v1/events?received_after=1970-01-01T00:00:00Z&limit=" + std::to_string(limit);  // the server's default is the last hour
-  if (!name.empty()) path += "&name=" + http::encode_percent(name);
-  const auto events = at.server().data("GET", path);
+struct list_options {
+  std::string name{};
+  std::string from{"1970-01-01T00:00:00Z"};  // the server's default is the last hour
+  std::string to{};
+  std::size_t limit{20};
+};
+
+// Newest first, read page by page.
+json find_events(remote_server& server, const list_options& given) {
+  constexpr std::size_t page = 1'000;
+  const auto now = wall_clock();
+  const auto time = [&](const std::string& text) { return http::encode_percent(to_string(read_time(text, now).value())); };
+  auto filter = "&received_after=" + time(given.from);
+  if (!given.to.empty()) filter += "&received_before=" + time(given.to);
+  if (!given.name.empty()) filter += "&name=" + http::encode_percent(given.name);
+  json found = json::array();
+  for (std::string cursor;;) {
+    const auto wanted = std::min(page, given.limit - found.size());
+    const auto reply = server.ask("GET", "/v1/events?limit=" + std::to_string(wanted) + filter + (cursor.empty() ? "" : "&cursor=" + cursor));
+    for (const auto& event : reply.body.at("data")) found.push_back(event);
+    cursor = reply.headers.get("x-caesura-next");
+    if (cursor.empty() || found.size() >= given.limit) return found;
+  }
+}
+
+void list_events(const common& at, const list_options& given) {
+  auto server = at.server();
+  const auto events = find_events(server, given);
   if (at.as_json) return print_json(events);
   constexpr std::size_t shown = 60;
   table lines{{"EVENT", "NAME", "RECEIVED", "DATA"}};
@@ -49,13 +76,14 @@ void show_event(const common& at, const std::string& event) {
 void add_events(CLI::App& app, common& at) {
   auto* const command = app.add_subcommand("events", "List events, or show one with its runs");
   command->require_subcommand(1);
-  const auto name = std::make_shared<std::string>();
+  const auto given = std::make_shared<list_options>();
   const auto event = std::make_shared<std::string>();
-  const auto limit = std::make_shared<int>(20);
   auto* const list = command->add_subcommand("list", "The newest events");
-  list->add_option("--name", *name, "Of this name only");
-  list->add_option("--limit", *limit, "How many")->check(CLI::PositiveNumber)->capture_default_str();
-  list->callback([=, &at] { list_events(at, *name, *limit); });
+  list->add_option("--name", given->name, "Of this name only");
+  list->add_option("--from", given->from, "Received at this time or later: RFC 3339, or 2h for two hours ago; default: all that are stored")->check(fault_of_time);
+  list->add_option("--to", given->to, "Received before this time; default: now")->check(fault_of_time);
+  list->add_option("--limit", given->limit, "How many")->check(CLI::PositiveNumber)->capture_default_str();
+  list->callback([given, &at] { list_events(at, *given); });
   auto* const show = command->add_subcommand("show", "One event, and the runs that it started");
   show->add_option("event", *event, "The id that send printed")->required();
   show->callback([=, &at] { show_event(at, *event); });

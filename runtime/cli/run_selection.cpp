@@ -10,9 +10,9 @@
 
 namespace caesura::cli {
 
-namespace {
-
 using nlohmann::json;
+
+time_point wall_clock() { return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()); }
 
 std::optional<time_point> read_time(const std::string& text, time_point now) {
   if (const auto time = parse_time(text)) return time;
@@ -23,10 +23,6 @@ std::optional<time_point> read_time(const std::string& text, time_point now) {
 std::string fault_of_time(const std::string& text) {
   return read_time(text, wall_clock()) ? std::string{} : "\"" + text + "\" is neither an RFC 3339 time such as 2026-03-01T09:00:00Z nor a duration such as 2h, for two hours ago";
 }
-
-}  // namespace
-
-time_point wall_clock() { return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()); }
 
 void run_selection::add_window(CLI::App& command) {
   command.add_option("--function", function, "Runs of this function; its whole id, such as app-charge-card");
@@ -57,7 +53,9 @@ json find_runs(remote_server& server, const run_selection& which, std::size_t li
   const auto now = wall_clock();
   const auto after = which.after(now);
   const auto before = which.before(now);
-  const auto filter = "&function_id=" + http::encode_percent(which.function) + "&if=" + http::encode_percent(which.expression());
+  std::string filter;
+  if (!which.function.empty()) filter.append("&function_id=").append(http::encode_percent(which.function));
+  if (const auto when = which.expression(); !when.empty()) filter.append("&if=").append(http::encode_percent(when));
   const bool is_windowed = after || before;
   json found = json::array();
   for (std::string cursor;;) {

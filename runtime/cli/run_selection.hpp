@@ -33,6 +33,10 @@ struct run_selection {
 };
 
 [[nodiscard]] time_point wall_clock();
+// RFC 3339, or a duration for that long before `now`. nullopt: neither.
+[[nodiscard]] std::optional<time_point> read_time(const std::string& text, time_point now);
+// What is wrong with it, as a check of an option; empty: nothing.
+[[nodiscard]] std::string fault_of_time(const std::string& text);
 
 // The newest runs that are meant, at most `limit` of them, newest first, read page by page.
 [[nodiscard]] nlohmann::json find_runs(remote_server& server, const run_selection& which, std::size_t limit);

@@ -47,6 +47,8 @@ void add_serve(CLI::App& app, common& /*at*/) {
   command->add_option("--host", options->host, "The address to listen on")->envname("CAESURA_HOST")->capture_default_str();
   command->add_option("--port", options->port, "The port; 0: any free one")->envname("CAESURA_PORT")->capture_default_str();
   command->add_option("--signing-key", options->signing_key, "The key that calls are signed with")->envname("INNGEST_SIGNING_KEY");
+  command->add_option("--signing-key-fallback", options->signing_key_fallback, "A second key that is good beside it, while keys are replaced")
+      ->envname("INNGEST_SIGNING_KEY_FALLBACK");
   command->add_option("--event-key", options->event_keys, "A key that may send events, or several with commas; none: any may")
       ->envname("INNGEST_EVENT_KEY")
       ->delimiter(',');

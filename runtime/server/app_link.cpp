@@ -6,6 +6,7 @@
 #include "runtime/server/http/json_reader.hpp"
 #include "runtime/server/http/json_writer.hpp"
 #include "runtime/server/http/signature.hpp"
+#include "runtime/server/invocation.hpp"
 #include "runtime/server/sdk_protocol.hpp"
 
 namespace caesura::server {
@@ -24,33 +25,49 @@ app_link::app_link(settings settings, workers& workers)
     : settings_{std::move(settings)}, workers_{workers}, client_{std::make_unique<http::client>()} {}
 
 void app_link::make(const std::string& url, remote::call value, std::function<void(remote::answer)> done) {
-  workers_.post([this, url, value = std::move(value), done = std::move(done)] {
+  if (settings_.called) settings_.called(value);
+  const auto began = std::chrono::steady_clock::now();
+  auto end = [this, began, done = std::move(done)](remote::answer answer) {
+    if (settings_.answered) settings_.answered(answer, std::chrono::steady_clock::now() - began);
+    done(std::move(answer));
+  };
+  workers_.post([this, url, value = std::move(value), end = std::move(end)]() mutable {
     const auto target = url_of_step(url, value.step);
     if (!target) {
-      done(failed("the app's URL \"" + url + "\" is neither http:// nor https://"));
+      end(failed("the app's URL \"" + url + "\" is neither http:// nor https://"));
       return;
     }
-    http::outgoing request{.url = *target, .body = call_body(value), .timeout = settings_.call_timeout};
+    value.trigger.name = shown_name(value.trigger.name);
+    for (auto& one : value.events) one.name = shown_name(one.name);
+    http::outgoing request{.url = *target, .timeout = settings_.call_timeout};
+    try {
+      request.body = body_of(value);
+    } catch (const std::exception& e) {  // what is recorded is nested so deep that the body would be deeper than JSON may be here
+      end(failed(std::string{"the call cannot be written: "} + e.what()));
+      return;
+    }
     request.headers.add("content-type", "application/json");
     request.headers.add("user-agent", "Inngest");
     request.headers.add("x-inngest-server-kind", "dev");
     request.headers.add("x-run-id", to_string(value.run));
     request.headers.add("x-inngest-step-id", value.step);
-    if (!settings_.signing_key.empty()) {
-      // An SDK whose framework has parsed the body signs what it makes of it again, in the one canonical form.
-      request.body = http::write_json(http::parse_json(request.body), http::json_form::canonical);
-      request.headers.add("x-inngest-signature", http::sign_request(settings_.signing_key, request.body, unix_seconds()));
-    }
-    send(std::move(request), [this, step = value.step, done](http::outcome outcome) {
+    send_signed(std::move(request), 0, [this, step = value.step, end](http::outcome outcome) {
       if (const auto* response = std::get_if<http::response>(&outcome)) {
-        done(read_response(*response, step));
+        const auto fault = fault_of_signature(*response);
+        end(fault ? failed(*fault) : read_response(*response, step));
       } else if (is_closing()) {
-        done({.is_given_up = true});
+        end({.is_given_up = true});
       } else {
-        done(failed(std::get<http::failure>(outcome).text));
+        end(failed(std::get<http::failure>(outcome).text));
       }
     });
   });
+}
+
+// An SDK whose framework has parsed the body signs what it makes of it again, in the one canonical form.
+std::string app_link::body_of(const remote::call& value) const {
+  auto body = call_body(value);
+  return settings_.signing_keys.empty() ? body : http::write_json(http::parse_json(body), http::json_form::canonical);
 }
 
 void app_link::ask_to_register(const std::string& url, std::function<void(http::outcome)> done) {
@@ -59,11 +76,38 @@ void app_link::ask_to_register(const std::string& url, std::function<void(http::
   http::outgoing request{.method = "PUT", .url = url, .body = body + "}", .timeout = std::chrono::seconds{10}};
   request.headers.add("content-type", "application/json");
   request.headers.add("x-inngest-server-kind", "dev");
-  request.headers.add("x-inngest-sync-kind", "out_of_band");
-  if (!settings_.signing_key.empty()) {
-    request.headers.add("x-inngest-signature", http::sign_request(settings_.signing_key, request.body, unix_seconds()));
+  request.headers.add("x-inngest-sync-kind", "in_band");
+  send_signed(std::move(request), 0, std::move(done));
+}
+
+void app_link::send_signed(http::outgoing request, std::size_t key, std::function<void(http::outcome)> done) {
+  const auto& keys = settings_.signing_keys;
+  if (keys.empty()) return send(std::move(request), std::move(done));
+  request.headers.set("x-inngest-signature", http::sign_request(keys[key], request.body, unix_seconds()));
+  if (key + 1 == keys.size()) return send(std::move(request), std::move(done));
+  auto again = request;
+  send(std::move(request), [this, key, again = std::move(again), done = std::move(done)](http::outcome outcome) mutable {
+    const auto* response = std::get_if<http::response>(&outcome);
+    if (response != nullptr && (response->status == 401 || response->status == 403)) {
+      send_signed(std::move(again), key + 1, std::move(done));
+    } else {
+      done(std::move(outcome));
+    }
+  });
+}
+
+// An app that is not in cloud mode signs nothing, and a streamed response is signed before its body is known.
+std::optional<std::string> app_link::fault_of_signature(const http::response& response) const {
+  const auto* signature = response.headers.find("x-inngest-signature");
+  constexpr int streamed = 201;
+  if (settings_.signing_keys.empty() || signature == nullptr || response.status == streamed) return std::nullopt;
+  switch (http::verify_signature(*signature, response.body, settings_.signing_keys, unix_seconds())) {
+    case http::signature_check::valid: return std::nullopt;
+    case http::signature_check::malformed: return "the signature of the app's response is malformed";
+    case http::signature_check::expired: return "the signature of the app's response is more than five minutes away from this server's clock";
+    case http::signature_check::wrong: return "the app's response is signed with neither the signing key nor its fallback";
   }
-  send(std::move(request), std::move(done));
+  return std::nullopt;
 }
 
 void app_link::send(http::outgoing request, std::function<void(http::outcome)> done) {

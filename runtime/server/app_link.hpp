@@ -4,7 +4,9 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include <caesura/remote.hpp>
 
@@ -17,20 +19,27 @@ namespace caesura::server {
 class app_link {
  public:
   struct settings {
-    std::string signing_key{};  // empty: calls are not signed
+    std::vector<std::string> signing_keys{};  // the key and its fallback; none: calls are not signed
     std::chrono::milliseconds call_timeout{std::chrono::hours{2}};
+    // Told of each call as it is made, and of what it came to; any thread, must not block.
+    std::function<void(const remote::call&)> called{};
+    std::function<void(const remote::answer&, std::chrono::nanoseconds)> answered{};
   };
   app_link(settings settings, workers& workers);
 
   // `url`: of the function's asking call.
   void make(const std::string& url, remote::call value, std::function<void(remote::answer)> done);
-  // Asks an app to register itself; false with the reason when it does not.
+  // Asks an app for its functions: it puts them into its answer (in-band) or registers itself.
   void ask_to_register(const std::string& url, std::function<void(http::outcome)> done);
   // Gives up every call that is out, and all that come later: they are made again at the next start.
   void close();
 
  private:
+  [[nodiscard]] std::string body_of(const remote::call& value) const;
+  // Signs and sends; with the fallback key when the app refuses the first, which it does while keys are being replaced.
+  void send_signed(http::outgoing request, std::size_t key, std::function<void(http::outcome)> done);
   void send(http::outgoing request, std::function<void(http::outcome)> done);
+  [[nodiscard]] std::optional<std::string> fault_of_signature(const http::response& response) const;
   [[nodiscard]] bool is_closing();
 
   const settings settings_;

@@ -170,6 +170,18 @@ document result_of(const json& op) {
   return found == op.end() ? document{} : document(*found);
 }
 
+// Why an operation fails the run.
+std::string reason_against(const std::string& code) {
+  if (code == "Gateway") return "step.fetch is not supported by this server, which makes no requests for apps (operation \"Gateway\"): call fetch inside step.run";
+  if (code == "AIGateway" || code == "AiGateway") {
+    return "step.ai.infer is not supported by this server, which makes no requests for apps (operation \"" + code + "\"): use step.ai.wrap or step.run";
+  }
+  if (code == "DeferAdd" || code == "DeferAbort") return "deferred functions are not supported by this server (operation \"" + code + "\"): send an event instead";
+  if (code == "SyncRunComplete") return "durable endpoints are not supported by this server (operation \"SyncRunComplete\")";
+  if (code.empty()) return "an operation without \"op\" came from the app";
+  return "the operation \"" + code + "\" is not supported by this server";
+}
+
 class answer_reader {
  public:
   explicit answer_reader(std::string_view step) : step_{step} {}
@@ -212,7 +224,7 @@ class answer_reader {
     } else if (code == "DiscoveryRequest") {
       answer_.asks_again = true;
     } else if (code != "None") {
-      refuse("the operation \"" + code + "\" is not supported by this server");
+      refuse(reason_against(code));
     }
     if (first_of(op, "parallelMode", nullptr) == "race") answer_.goes_on_at_first = true;
   }
@@ -341,6 +353,23 @@ app_registration read_registration(const document& body) {
   throw error{errc::invalid_function, text};
 }
 
+document registration_in_band(std::string_view answer, std::string_view url) {
+  const auto told = http::parse_json(answer).json();
+  if (!told.is_object()) throw error{errc::invalid_argument, "the answer to an in-band sync is an object"};
+  const auto name = text_in(told, "app_id");
+  const auto* functions = object_in(told, "functions");
+  if (name.empty()) throw error{errc::invalid_argument, "the answer to an in-band sync lacks app_id"};
+  if (functions == nullptr || !functions->is_array()) throw error{errc::invalid_argument, "the answer to an in-band sync lacks the list functions"};
+  const auto own_url = text_in(told, "url");
+  return document(json{{"url", own_url.empty() ? std::string{url} : own_url},
+                       {"deployType", "ping"},
+                       {"framework", text_in(told, "framework")},
+                       {"appName", name},
+                       {"sdk", text_in(told, "sdk_language") + ":v" + text_in(told, "sdk_version")},
+                       {"v", "0.1"},
+                       {"functions", *functions}});
+}
+
 std::optional<std::string> url_of_step(std::string_view url, std::string_view step) {
   if (!url.starts_with("http://") && !url.starts_with("https://")) return std::nullopt;
   constexpr std::string_view parameter = "stepId=";
@@ -394,7 +423,7 @@ std::string call_body(const remote::call& call) {
   return text + ",\"version\":-1,\"use_api\":false}";
 }
 
-answer read_response(const http::response& response, std::string_view step) {
+answer read_response(const http::response& response, std::string_view step) try {
   if (response.status == 201) {
     const auto inner = unwrapped(response);
     if (!inner || inner->status == 201) return failed_attempt("Error", "the app's streamed response is malformed");
@@ -418,6 +447,8 @@ answer read_response(const http::response& response, std::string_view step) {
   failed.is_final = response.headers.get("x-inngest-no-retry") == "true";
   failed.retry_after = delay_until(response.headers.get("retry-after"));
   return failed;
+} catch (const std::exception& e) {  // a member of another type than it should have, or a value nested too deep to be stored
+  return failed_attempt("Error", std::string{"the app's response cannot be read: "} + e.what());
 }
 
 checkpoint read_checkpoint(const document& body) {

@@ -36,6 +36,10 @@ struct app_registration {
 // this server does not honour, because an option that is ignored is worse than one that is refused.
 [[nodiscard]] app_registration read_registration(const document& body);
 
+// The body that POST /fn/register would have had, of an app that has told its functions in the answer to a PUT (in-band sync). Throws
+// error{invalid_argument} naming what is missing.
+[[nodiscard]] document registration_in_band(std::string_view answer, std::string_view url);
+
 // The URL of a call of `step` of a function whose asking call goes to `url`: the parameter stepId says which. nullopt: it is no URL.
 [[nodiscard]] std::optional<std::string> url_of_step(std::string_view url, std::string_view step);
 
@@ -45,7 +49,7 @@ struct app_registration {
 [[nodiscard]] std::string events_body(const std::vector<event>& triggers);
 [[nodiscard]] std::string steps_body(const std::vector<step_info>& steps);
 
-// What an app's response to a call of `step` means.
+// What an app's response to a call of `step` means. Throws nothing of its own: what cannot be read is a failed attempt.
 [[nodiscard]] remote::answer read_response(const http::response& response, std::string_view step);
 
 // The steps of a checkpoint. Throws error{invalid_argument} naming what cannot be checkpointed.

@@ -6,10 +6,14 @@
 
 #include "runtime/registry.hpp"
 #include "runtime/server/api.hpp"
+#include "runtime/server/api_views.hpp"
 #include "runtime/server/app_link.hpp"
 #include "runtime/server/app_registry.hpp"
 #include "runtime/server/http/listener.hpp"
 #include "runtime/server/http/signature.hpp"
+#include "runtime/server/invocation.hpp"
+#include "runtime/server/metrics.hpp"
+#include "runtime/server/run_feed.hpp"
 #include "runtime/server/workers.hpp"
 
 namespace caesura::server {
@@ -21,9 +25,20 @@ bool is_loopback(const std::string& host) {
   return host == "localhost" || host == "::1" || (is_number && host.starts_with("127."));
 }
 
+std::vector<std::string> keys_of(const server_options& options) {
+  std::vector<std::string> keys;
+  for (const auto& key : {options.signing_key, options.signing_key_fallback}) {
+    if (!key.empty()) keys.push_back(key);
+  }
+  return keys;
+}
+
 const server_options& checked(const server_options& options) {
   if (!is_loopback(options.host) && (options.signing_key.empty() || options.event_keys.empty())) {
     throw error{errc::invalid_argument, "host is " + options.host + ": a server that is reached from other machines needs a signing key and event keys"};
+  }
+  if (options.signing_key.empty() && !options.signing_key_fallback.empty()) {
+    throw error{errc::invalid_argument, "there is a fallback signing key but no signing key"};
   }
   return options;
 }
@@ -36,28 +51,37 @@ class server::core {
   explicit core(server_options given)
       : options_{std::move(given)},
         apps_{checked(options_).directory},
+        keys_{keys_of(options_)},
+        feed_{{.clients = options_.stream_clients, .queued_bytes = options_.stream_queue_bytes, .heartbeat = options_.stream_heartbeat}},
         workers_{options_.workers},
-        link_{{.signing_key = options_.signing_key}, workers_},
-        runtime_{std::in_place, caesura::options{.directory = options_.directory, .observer = options_.observer}, functions()},
+        link_{link_settings(), workers_},
+        runtime_{std::in_place, caesura::options{.directory = options_.directory, .observer = observing()}, functions()},
         parts_{.runtime = *runtime_,
                .apps = apps_,
-               .register_app = [this](const app_registration& app, const document& body) { register_app(app, body); },
+               .counts = metrics_,
+               .feed = feed_,
+               .register_app = [this](const app_registration& app, const document& body) { return register_app(app, body); },
+               .ask_app = [this](const std::string& url, std::function<void(http::outcome)> done) { link_.ask_to_register(url, std::move(done)); },
+               .post = [this](std::function<void()> work) { workers_.post(std::move(work)); },
                .event_keys = options_.event_keys,
-               .hashed_key = options_.signing_key.empty() ? "" : http::hashed_key(options_.signing_key)} {
+               .signing_keys = keys_} {
+    for (const auto& key : keys_) parts_.hashed_keys.push_back(http::hashed_key(key));
     http::listener_options listening{.host = options_.host, .port = options_.port};
     listening.extra_headers.add("x-inngest-server-kind", "dev");
     listener_.emplace(std::move(listening), [this](http::request&& request, http::responder respond) {
       auto shared = std::make_shared<http::request>(std::move(request));
-      workers_.post([this, shared, respond] { respond(answer(parts_, *shared)); });
+      workers_.post([this, shared, respond] { answer(parts_, *shared, respond); });
     });
   }
   ~core() { stop(std::chrono::milliseconds{0}); }
 
   void stop(std::chrono::milliseconds deadline) {
     if (std::exchange(is_stopped_, true)) return;
+    feed_.close();
     listener_->stop(deadline);
     (void)runtime_->stop(deadline);
     link_.close();
+    workers_.finish();  // what is still being answered uses the runtime
     runtime_.reset();
   }
 
@@ -71,6 +95,7 @@ class server::core {
       for (const auto& fn : app.functions) {
         auto made = fn.definition;
         made.remote = std::make_shared<app_caller>(fn.url, link_);
+        if (made.triggers.size() < most_triggers) made.triggers.push_back({.event = invoke_event_of(fn.id)});
         if (options_.retry_interval) {
           made.retries.delays = {*options_.retry_interval};
           made.retries.jitter = duration{0};
@@ -82,10 +107,12 @@ class server::core {
   }
 
   // The file first: what a registration was answered for is there after a crash.
-  void register_app(const app_registration& app, const document& body) {
+  bool register_app(const app_registration& app, const document& body) {
     const std::lock_guard lock{registering_};
     check(app);
-    if (apps_.put(app, body)) runtime_->define(functions());
+    const bool is_new = apps_.put(app, body);
+    if (is_new) runtime_->define(functions());
+    return is_new;
   }
 
   // Faults are found before anything is written.
@@ -106,8 +133,41 @@ class server::core {
     (void)caesura::detail::register_functions(std::move(mine), actors::limits{});
   }
 
+  app_link::settings link_settings() {
+    return {.signing_keys = keys_,
+            .called =
+                [this](const remote::call& call) {
+                  metrics_.count_call();
+                  if (call.step != remote::next_call || call.attempt > 1 || !call.steps.empty()) return;
+                  metrics_.count_started();
+                  feed_.tell("run.started", call.function, call.run);
+                },
+            .answered =
+                [this](const remote::answer& answer, std::chrono::nanoseconds took) {
+                  using result = metrics::call_result;
+                  metrics_.count_call_end(answer.is_given_up ? result::given_up : answer.error || answer.failed ? result::failed : result::answered, took);
+                }};
+  }
+
+  // The program's own observer, and ours before it.
+  observer observing() {
+    auto made = options_.observer;
+    made.on_run_ended = [this, next = options_.observer.on_run_ended](const run_info& run) {
+      metrics_.count_ended(run.status);
+      nlohmann::json more{{"status", status_text(run.status)}, {"state", to_string(run.status)}, {"ended_at", time_or_null(run.ended_at)}};
+      if (run.error) more["error"] = run.error->message;
+      if (run.cancelled_by) more["reason"] = run.cancelled_by->reason;
+      feed_.tell("run.ended", run.function, run.id, std::move(more));
+      if (next) next(run);
+    };
+    return made;
+  }
+
   const server_options options_;
   app_registry apps_;
+  const std::vector<std::string> keys_;
+  metrics metrics_;
+  run_feed feed_;
   std::mutex registering_;
   workers workers_;
   app_link link_;

@@ -17,10 +17,14 @@ struct server_options {
   std::string host{"127.0.0.1"};
   std::uint16_t port{8288};             // 0: any free one
   std::string signing_key{};            // of calls to apps and of the API; needed to listen on more than this machine
+  std::string signing_key_fallback{};   // accepted beside it, and tried when an app refuses the other: while keys are replaced
   std::vector<std::string> event_keys{};  // empty: any key may send events; needed to listen on more than this machine
   std::size_t workers{16};              // requests that wait for a commit at once
   std::optional<duration> retry_interval{};  // in place of the table of delays; for tests
   caesura::observer observer{};
+  std::size_t stream_clients{64};           // that follow GET /v1/stream at once
+  std::size_t stream_queue_bytes{256 * 1024};  // for one that reads slowly, which is dropped beyond
+  duration stream_heartbeat{std::chrono::seconds{15}};
 };
 
 // A runtime whose functions are in apps written with Inngest's SDKs, and the HTTP API around it. A resource.

@@ -8,20 +8,27 @@ workers::workers(std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { run(); });
 }
 
-workers::~workers() {
+workers::~workers() { finish(); }
+
+void workers::finish() {
   {
     const std::lock_guard lock{mutex_};
     is_ending_ = true;
   }
   has_work_.notify_all();
   for (auto& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 void workers::post(std::function<void()> work) {
-  {
-    const std::lock_guard lock{mutex_};
-    waiting_.push_back(std::move(work));
+  std::unique_lock lock{mutex_};
+  if (is_ending_) {
+    lock.unlock();
+    work();
+    return;
   }
+  waiting_.push_back(std::move(work));
+  lock.unlock();
   has_work_.notify_one();
 }
 

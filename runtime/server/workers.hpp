@@ -10,7 +10,7 @@
 namespace caesura::server {
 
 // Threads that may wait for a commit or write a large body, so that those which read sockets, and the runtime's own, never do. First in first out.
-// post: any thread. Destruction does what was posted before it, then joins.
+// post: any thread. Destruction finishes.
 class workers {
  public:
   explicit workers(std::size_t count);
@@ -20,6 +20,8 @@ class workers {
 
   // `work` must not throw.
   void post(std::function<void()> work);
+  // Does what was posted before it, then joins; what is posted later is executed by whoever posts it. Not on a worker.
+  void finish();
 
  private:
   void run();

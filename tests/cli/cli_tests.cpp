@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
 #include <fstream>
+#include <future>
 
 #include "runtime/server/http/client.hpp"
 #include "runtime/server/http/listener.hpp"
@@ -190,6 +192,9 @@ BOOST_AUTO_TEST_CASE(events_are_listed_newest_first_by_name_and_number) {
   BOOST_TEST(shown.status == 0);
   BOOST_TEST(shown.out.starts_with("EVENT "));
   BOOST_TEST(contains(shown.out, R"({"n":3})"));
+  BOOST_TEST(world.ask({"events", "list", "--from", "1h", "--limit", "2000"}).size() == 4);
+  BOOST_TEST(world.ask({"events", "list", "--to", "1h"}).empty());
+  BOOST_TEST(world.call({"events", "list", "--from", "soon"}).status == 2);
 }
 
 BOOST_AUTO_TEST_CASE(runs_are_listed_by_function_status_expression_and_window) {
@@ -287,6 +292,23 @@ BOOST_AUTO_TEST_CASE(a_bulk_cancel_that_cannot_be_names_why) {
   BOOST_TEST(contains(window.err, "started_after"));
 }
 
+BOOST_AUTO_TEST_CASE(long_work_shows_a_bar_on_a_terminal_only) {
+  std::atomic<int> looks{0};
+  const auto job = [&](bool is_done) {
+    const json progress{{"status", is_done ? "done" : "working"}, {"matched", 4}, {"cancelled", is_done ? 3 : 2}, {"cancelling", is_done ? 1 : 0}, {"already_ended", 0}, {"left", is_done ? 0 : 2}};
+    return http::response::json(200, json{{"data", {{"id", "01J"}, {"progress", progress}}}}.dump());
+  };
+  const http::listener server{{.port = 0}, [&](http::request&& request, const http::responder& respond) {
+                                respond(job(request.method == "GET" && ++looks % 2 == 0));
+                              }};
+  const std::vector<std::string> arguments{"cancel", "--function", "app-f", "--yes", "--url", "http://127.0.0.1:" + std::to_string(server.port())};
+  const auto seen = execute({.arguments = arguments, .on_terminal = true});
+  BOOST_TEST(seen.status == 0);
+  BOOST_TEST(contains(seen.err, "cancelling [###############               ] 2 of 4"));
+  BOOST_TEST(seen.out == "3 runs cancelled, 1 run executing a step, which completes first (cancellation 01J)\n");
+  BOOST_TEST(execute({.arguments = arguments}).err == "");
+}
+
 BOOST_AUTO_TEST_CASE(runs_are_replayed_by_id_and_in_bulk) {
   command_world world;
   const auto one = world.start_and_end({{"id", "t-1"}});
@@ -376,6 +398,9 @@ BOOST_AUTO_TEST_CASE(a_served_directory_is_released_at_sigterm) {
   const auto taken = execute({.arguments = {"serve", "--dir", directory.path() + "/store", "--port", "0"}});
   BOOST_TEST(taken.status == 1);
   BOOST_TEST(contains(taken.err, directory.path()));
+  const auto keyless = execute({.arguments = {"serve", "--dir", directory.path() + "/other", "--port", "0", "--signing-key-fallback", "signkey-test-00ff"}});
+  BOOST_TEST(keyless.status == 1);
+  BOOST_TEST(contains(keyless.err, "no signing key"));
   server.signal(SIGTERM);
   const auto ended = server.end();
   BOOST_TEST(ended.status == 0);

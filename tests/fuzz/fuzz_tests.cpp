@@ -82,5 +82,8 @@ BOOST_AUTO_TEST_CASE(of_expressions) { play("expression", caesura::fuzz::express
 BOOST_AUTO_TEST_CASE(of_records) { play("record", caesura::fuzz::record, 40'000); }
 BOOST_AUTO_TEST_CASE(of_documents) { play("document", caesura::fuzz::document, 40'000); }
 BOOST_AUTO_TEST_CASE(of_sequences_of_calls) { play("calls", caesura::fuzz::calls, 100); }
+#ifdef CAESURA_FUZZ_REQUESTS
+BOOST_AUTO_TEST_CASE(of_requests) { play("requests", caesura::fuzz::requests, 20'000); }
+#endif
 
 BOOST_AUTO_TEST_SUITE_END()

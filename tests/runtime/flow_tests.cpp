@@ -268,6 +268,9 @@ BOOST_FIXTURE_TEST_CASE(a_batch_starts_when_it_is_full_or_when_its_time_is_over,
   crash_and_open();
   BOOST_TEST((send(3, {{"k", "a"}}) == run));
   BOOST_TEST((take() == noted{"1", "2", "3"}));
+  const auto info = runtime().get(run.at(0)).value();
+  BOOST_TEST(info.events.size() == 3U);
+  BOOST_TEST((info.events.at(0) == info.event));
   BOOST_TEST((send(4, {{"k", "a"}}) != run));
   advance(10s);
   BOOST_TEST((take() == noted{"4"}));

@@ -163,9 +163,30 @@ BOOST_AUTO_TEST_CASE(failures_say_whether_they_are_tried_again) {
   BOOST_TEST(read_response({.status = 502, .body = "<html>"}, remote::next_call).error->message.find("502") != std::string::npos);
   BOOST_TEST(read_response(response(200, 1, {}), remote::next_call).error->message.find("x-inngest-sdk") != std::string::npos);
   BOOST_TEST(read_response({.status = 206, .headers = {{"x-inngest-sdk", "js"}}, .body = "{"}, remote::next_call).error.has_value());
-  const auto unknown = operation({{"op", "AIGateway"}, {"id", "h"}});
-  BOOST_TEST(unknown.is_final);
-  BOOST_TEST(unknown.error->message.find("AIGateway") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(an_operation_that_this_server_does_not_know_fails_the_run_and_says_what_to_do) {
+  for (const char* const code : {"Gateway", "AIGateway", "DeferAdd", "DeferAbort", "SyncRunComplete", "Odd"}) {
+    const auto unknown = operation({{"op", code}, {"id", "h"}});
+    BOOST_TEST(unknown.is_final, code);
+    BOOST_TEST(unknown.error->message.find(code) != std::string::npos, code);
+    BOOST_TEST(unknown.error->message.find("not supported by this server") != std::string::npos, code);
+  }
+  BOOST_TEST(operation({{"op", "Gateway"}, {"id", "h"}}).error->message.find("step.fetch") != std::string::npos);
+  BOOST_TEST(operation({{"op", "AIGateway"}, {"id", "h"}}).error->message.find("step.ai.infer") != std::string::npos);
+  BOOST_TEST(operation({{"id", "h"}}).is_final);
+}
+
+BOOST_AUTO_TEST_CASE(a_response_that_cannot_be_read_is_a_failed_attempt) {
+  const std::string deep = std::string(200, '[') + std::string(200, ']');
+  for (const auto& body : {std::string{R"([{"op":"StepError","id":"h","error":{"noRetry":"yes"}}])"}, R"([{"op":"StepRun","id":"h","data":)" + deep + "}]"}) {
+    const auto read = read_response({.status = 206, .headers = {{"x-inngest-sdk", "js"}}, .body = body}, remote::next_call);
+    BOOST_REQUIRE(read.error.has_value());
+    BOOST_TEST(read.error->message.find("cannot be read") != std::string::npos);
+    BOOST_TEST(!read.is_final);
+  }
+  BOOST_TEST(read_response({.status = 200, .headers = {{"x-inngest-sdk", "js"}}, .body = deep}, remote::next_call).error.has_value());
+  BOOST_TEST(read_response({.status = 201, .headers = {{"x-inngest-sdk", "js"}}, .body = R"({"status":"206"})"}, remote::next_call).error.has_value());
 }
 
 BOOST_AUTO_TEST_CASE(a_streamed_response_is_what_its_body_says) {

@@ -5,81 +5,12 @@
 #include <future>
 #include <mutex>
 
-#include "runtime/server/http/client.hpp"
-#include "runtime/server/http/listener.hpp"
-#include "runtime/server/server.hpp"
-#include "tests/support/temporary_directory.hpp"
+#include "runtime/server/http/signature.hpp"
+#include "tests/server/server_world.hpp"
 
 namespace {
 
-using namespace caesura;
-using namespace std::chrono_literals;
-using nlohmann::json;
-
-// Answers each call with what the test's function makes of its body.
-class fake_app {
- public:
-  using code = std::function<json(const json& call)>;  // an array: operations; anything else: the result
-  explicit fake_app(code code)
-      : code_{std::move(code)}, listener_{{.port = 0}, [this](http::request&& request, const http::responder& respond) {
-                                            const auto made = code_(json::parse(request.body));
-                                            auto response = http::response::json(made.is_array() ? 206 : 200, made.dump());
-                                            response.headers.add("x-inngest-sdk", "test");
-                                            respond(std::move(response));
-                                          }} {}
-  [[nodiscard]] json registration() const {
-    const auto url = "http://127.0.0.1:" + std::to_string(listener_.port()) + "/api?fnId=app-f&stepId=step";
-    return {{"appName", "app"},
-            {"url", url},
-            {"functions",
-             {{{"id", "app-f"},
-               {"triggers", {{{"event", "go"}}}},
-               {"cancel", {{{"event", "stop"}, {"if", "event.data.id == async.data.id"}}}},
-               {"steps", {{"step", {{"runtime", {{"url", url}}}}}}}}}}};
-  }
-
- private:
-  code code_;
-  http::listener listener_;
-};
-
-struct reply {
-  int status{0};
-  json body{};
-  http::header_list headers{};
-};
-
-class server_world {
- public:
-  explicit server_world(server::server_options options = {}) {
-    options.directory = directory_.path() + "/store";
-    options.port = 0;
-    server_ = std::make_unique<server::server>(std::move(options));
-  }
-  reply ask(const std::string& method, const std::string& path, const json& body = nullptr, http::header_list headers = {}) {
-    http::outgoing request{.method = method, .url = "http://127.0.0.1:" + std::to_string(server_->port()) + path, .headers = std::move(headers)};
-    if (!body.is_null()) request.body = body.is_string() ? body.get<std::string>() : body.dump();
-    std::promise<http::outcome> answered;
-    client_.send(std::move(request), [&](http::outcome outcome) { answered.set_value(std::move(outcome)); });
-    const auto response = std::get<http::response>(answered.get_future().get());
-    return {response.status, response.body.empty() ? json{} : json::parse(response.body), response.headers};
-  }
-  std::string start(const json& data) {
-    const auto sent = ask("POST", "/e/key", {{"name", "go"}, {"data", data}});
-    BOOST_REQUIRE(sent.status == 200);
-    return ask("GET", "/v1/events/" + sent.body["ids"][0].get<std::string>() + "/runs").body["data"][0]["run_id"];
-  }
-  json ended(const std::string& run) {
-    BOOST_REQUIRE(server_->runtime().wait(*parse_id<run_id>(run), 60s).has_value());
-    return ask("GET", "/v1/runs/" + run).body["data"];
-  }
-  server::server& server() { return *server_; }
-
- private:
-  testing::temporary_directory directory_;
-  http::client client_;
-  std::unique_ptr<server::server> server_;
-};
+using namespace server_test;
 
 }  // namespace
 
@@ -158,7 +89,10 @@ BOOST_AUTO_TEST_CASE(malformed_requests_are_answered_with_what_is_wrong) {
   BOOST_TEST(world.ask("POST", "/v1/checkpoint/01ARZ3NDEKTSV4RRFFQ69G5FAV/async", {{"qi_id", "1"}, {"steps", json::array()}}).status == 404);
   BOOST_TEST(world.ask("POST", "/v1/functions/none/pause").status == 404);
   BOOST_TEST(world.ask("GET", "/v1/cancellations/none").status == 400);
-  BOOST_TEST(world.ask("PATCH", "/v1/runs").status == 404);
+  const auto patched = world.ask("PATCH", "/v1/runs/01ARZ3NDEKTSV4RRFFQ69G5FAV");
+  BOOST_TEST(patched.status == 405);
+  BOOST_TEST(patched.headers.get("allow") == "GET, DELETE");
+  BOOST_TEST(world.ask("GET", "/v1/none").status == 404);
 }
 
 BOOST_AUTO_TEST_CASE(with_keys_the_api_asks_for_them) {
@@ -168,6 +102,17 @@ BOOST_AUTO_TEST_CASE(with_keys_the_api_asks_for_them) {
   BOOST_TEST(world.ask("POST", "/e/wrong", {{"name", "a"}}).status == 401);
   BOOST_TEST(world.ask("POST", "/e/right", {{"name", "a"}}).status == 200);
   BOOST_TEST(world.ask("GET", "/health").status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(a_call_that_cannot_be_written_fails_and_the_server_goes_on) {
+  fake_app app{[](const json&) { return 1; }};
+  server_world world{{.signing_key = "signkey-test-00ff", .retry_interval = 1ms}};
+  world.bearer = http::hashed_key("signkey-test-00ff");
+  world.ask("POST", "/fn/register", app.registration());
+  const auto sent = world.ask("POST", "/e/key", R"({"name":"go","data":{"deep":)" + std::string(125, '[') + std::string(125, ']') + "}}");
+  BOOST_TEST(sent.status == 200, sent.text);
+  const std::string run = world.ask("GET", "/v1/events/" + sent.body["ids"][0].get<std::string>() + "/runs").body["data"][0]["run_id"];
+  BOOST_TEST(world.ended(run)["output"]["message"].get<std::string>().find("cannot be written") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(a_server_that_others_can_reach_needs_keys) {

@@ -36,6 +36,11 @@ class connection_stream final : public detail::stream_sink {
     return queue_->is_open;
   }
 
+  std::size_t queued_bytes() const override {
+    const std::lock_guard lock{queue_->mutex};
+    return queue_->bytes.size();
+  }
+
  private:
   void end() {
     const std::lock_guard lock{queue_->mutex};
@@ -60,6 +65,7 @@ class ended_stream final : public detail::stream_sink {
   bool write(std::string) override { return false; }
   void close() override {}
   bool is_open() const override { return false; }
+  std::size_t queued_bytes() const override { return 0; }
 };
 
 class connection_answer final : public detail::answer_sink {

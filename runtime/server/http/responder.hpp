@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <utility>
@@ -17,6 +18,7 @@ class stream_sink {
   virtual bool write(std::string bytes) = 0;
   virtual void close() = 0;
   [[nodiscard]] virtual bool is_open() const = 0;
+  [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
 };
 
 class answer_sink {
@@ -41,6 +43,8 @@ class stream {
   // Ends the response once what is queued has been written.
   void close() { sink_->close(); }
   [[nodiscard]] bool is_open() const { return sink_->is_open(); }
+  // What waits for the client to read, beside what the system has taken.
+  [[nodiscard]] std::size_t queued_bytes() const { return sink_->queued_bytes(); }
 
  private:
   std::shared_ptr<detail::stream_sink> sink_;  // owners: the copies

@@ -106,6 +106,7 @@ struct run_info {
   run_status status{run_status::queued};
   bool is_cancelling{false};  // a cancel is recorded and waits for the executing step
   event_id event{};           // the event that started it
+  std::vector<event_id> events{};  // of a batch: all, in their order, `event` first
   time_point created_at{};
   std::optional<time_point> started_at{};
   std::optional<time_point> ended_at{};

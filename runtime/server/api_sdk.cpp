@@ -1,0 +1,202 @@
+// What SDKs and senders of events ask for.
+
+#include <algorithm>
+#include <ctime>
+#include <memory>
+
+#include "runtime/server/api_call.hpp"
+#include "runtime/server/api_views.hpp"
+#include "runtime/server/http/signature.hpp"
+#include "runtime/server/invocation.hpp"
+#include "runtime/server/metrics.hpp"
+#include "runtime/server/run_feed.hpp"
+#include "runtime/server/sdk_protocol.hpp"
+
+namespace caesura::server {
+
+using http::response;
+using nlohmann::json;
+
+namespace {
+
+// Re-sending with the same seed repeats the ids of events that have none of their own.
+void add_seeded_ids(const http::request& asked, std::vector<event>& events) {
+  const auto seed = asked.headers.get("x-inngest-event-id-seed");
+  if (seed.empty() || seed.size() > 100) return;
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    if (events[i].id.empty()) events[i].id = "seed-" + http::sha256_hex(seed + "/" + std::to_string(i)).substr(0, 32);
+  }
+}
+
+std::vector<event> events_in(const api_call& call) {
+  const auto told = call.body().json();
+  std::vector<event> events;
+  if (told.is_array()) {
+    for (const auto& one : told) events.push_back(read_event(one));
+  } else {
+    events.push_back(read_event(told));
+  }
+  add_seeded_ids(call.asked, events);
+  return events;
+}
+
+// As the SDKs expect it of this route.
+response not_sent(int status, const std::string& why) { return plain(status, {{"ids", json::array()}, {"status", status}, {"error", why}}); }
+
+json kind_of_sync(const http::response& told) { return told.headers.get("x-inngest-sync-kind") == "in_band" ? "in_band" : "out_of_band"; }
+
+// What an app's answer to a sync came to.
+response synced(const api_parts& parts, const std::string& url, const http::outcome& outcome) try {
+  const auto* told = std::get_if<http::response>(&outcome);
+  if (told == nullptr) throw refusal{502, "the app could not be asked: " + std::get<http::failure>(outcome).text};
+  if (told->status != 200) throw refusal{502, "the app at " + url + " answered with status " + std::to_string(told->status) + ": " + told->body.substr(0, 500)};
+  if (kind_of_sync(*told) == "out_of_band") return enveloped({{"kind", "out_of_band"}, {"url", url}});  // it has registered by itself
+  if (!parts.signing_keys.empty()) {
+    const auto now = static_cast<std::int64_t>(std::time(nullptr));
+    if (http::verify_signature(told->headers.get("x-inngest-signature"), told->body, parts.signing_keys, now) != http::signature_check::valid) {
+      throw refusal{502, "the app's answer is not signed with this server's signing key or its fallback: an app in dev mode signs nothing"};
+    }
+  }
+  const auto body = registration_in_band(told->body, url);
+  const auto app = read_registration(body);
+  const bool is_new = parts.register_app(app, body);
+  return enveloped({{"kind", "in_band"}, {"url", url}, {"app", app.name}, {"modified", is_new}, {"functions", app.functions.size()}});
+} catch (const refusal& no) {
+  return response::error(no.status, no.text);
+} catch (const error& e) {
+  return response::error(status_of(e.code()), e.what());
+} catch (const std::exception& e) {
+  return response::error(502, std::string{"the app's answer cannot be read: "} + e.what());
+}
+
+// The trigger for invocations was one too many.
+bool has_no_room(const api_parts& parts, const std::string& function) {
+  for (const auto& app : parts.apps.all()) {
+    const auto found = std::ranges::find(app.functions, function, &app_function::id);
+    if (found != app.functions.end()) return found->definition.triggers.size() >= most_triggers;
+  }
+  return false;
+}
+
+}  // namespace
+
+void tell_sent(const api_parts& parts, const sent& one) {
+  parts.counts.count_event(one.is_duplicate);
+  if (one.is_duplicate || parts.feed.clients() == 0) return;
+  for (const auto& id : one.runs) {
+    if (id < id_cast<run_id>(one.id)) continue;  // was there before: it collects events
+    if (const auto run = parts.runtime.get(id)) parts.feed.tell("run.created", run->function, id, {{"event_id", to_string(one.id)}, {"at", to_string(run->created_at)}});
+  }
+}
+
+invoked invoke_function(const api_parts& parts, const std::string& function, const json& data) {
+  if (!data.is_object() && !data.is_null()) throw refusal{400, "data is no object"};
+  const auto known = parts.runtime.functions();
+  const auto found = std::ranges::find(known, function, &function_info::id);
+  if (found == known.end() || !found->is_registered) throw refusal{404, "no function \"" + function + "\" is registered"};
+  if (found->is_paused) throw refusal{409, "function \"" + function + "\" is paused"};
+  if (has_no_room(parts, function)) throw refusal{409, "function \"" + function + "\" has as many triggers as a function may have: it cannot be invoked"};
+  const auto done = parts.runtime.send(caesura::event{.name = invoke_event_of(function), .data = document(data.is_null() ? json::object() : data)});
+  tell_sent(parts, done);
+  for (const auto& id : done.runs) {  // a trigger "*" of another function has started one, too
+    if (const auto run = parts.runtime.get(id); run && run->function == function) return {.event = done.id, .run = id};
+  }
+  throw refusal{409, "function \"" + function + "\" starts no run now: its rateLimit or idempotency does not let it"};
+}
+
+namespace api {
+
+response dev(const api_call& call) {
+  json functions = json::array();
+  for (const auto& app : call.parts.apps.all()) {
+    for (const auto& fn : app.functions) {
+      const auto registered = fn.registered.json();
+      functions.push_back({{"id", fn.id}, {"name", fn.name}, {"slug", fn.id}, {"triggers", registered.value("triggers", json::array())}});
+    }
+  }
+  return plain(200, {{"version", "caesura"},
+                     {"authed", false},
+                     {"startOpts", json::object()},
+                     {"functions", functions},
+                     {"handlers", json::array()},
+                     {"isSingleNodeService", true},
+                     {"isMissingSigningKey", call.parts.signing_keys.empty()},
+                     {"isMissingEventKeys", call.parts.event_keys.empty()},
+                     {"features", json::object()}});
+}
+
+response register_app(const api_call& call) {
+  if (call.asked.headers.get("x-inngest-expected-server-kind") == "cloud") throw refusal{400, "Expected server kind cloud, got dev"};
+  const auto told = call.body();
+  const auto app = read_registration(told);
+  const bool is_new = call.parts.register_app(app, told);
+  return plain(200, {{"ok", true}, {"modified", is_new}, {"sync_id", uuid_of(app.name + "/sync")}, {"app_id", uuid_of(app.name)}});
+}
+
+void sync_app(const api_call& call) {
+  const auto told = call.object();
+  const auto url = told.value("url", "");
+  if (url.empty()) throw refusal{400, "url is required: the URL at which the app serves its functions"};
+  call.parts.ask_app(url, [&parts = call.parts, respond = call.respond, url](http::outcome outcome) {
+    auto shared = std::make_shared<http::outcome>(std::move(outcome));
+    parts.post([&parts, respond, url, shared] {
+      auto made = synced(parts, url, *shared);
+      parts.counts.count_response(made.status);
+      respond(std::move(made));
+    });
+  });
+}
+
+response send_events(const api_call& call) try {
+  const auto& keys = call.parts.event_keys;
+  if (!keys.empty() && std::ranges::none_of(keys, [&](const std::string& key) { return http::equal_in_constant_time(key, call.arguments[0]); })) {
+    return plain(401, {{"status", 401}, {"message", ""}, {"error", "Event key not found"}});
+  }
+  const auto events = events_in(call);
+  json ids = json::array();
+  if (!events.empty()) {
+    for (const auto& sent : call.parts.runtime.send(events)) {
+      ids.push_back(to_string(sent.id));
+      tell_sent(call.parts, sent);
+    }
+  }
+  return plain(200, {{"ids", ids}, {"status", 200}});
+} catch (const refusal& no) {
+  return not_sent(no.status, no.text);
+} catch (const error& e) {
+  return not_sent(status_of(e.code()), e.what());
+}
+
+response invoke(const api_call& call) {
+  const auto told = call.object();
+  const auto done = invoke_function(call.parts, call.arguments[0], told.value("data", json{}));
+  return plain(200, {{"id", to_string(done.event)}, {"run_id", to_string(done.run)}, {"status", 200}});
+}
+
+response checkpoint(const api_call& call) {
+  auto told = read_checkpoint(call.body());
+  const auto& text = call.arguments[0];
+  switch (call.parts.runtime.checkpoint(api_call::id_of<run_id>(text, "run"), told.activation, std::move(told.steps))) {
+    case remote::checkpoint_outcome::recorded: return plain(200, json::object());
+    case remote::checkpoint_outcome::stale: throw refusal{409, "run " + text + " is being cancelled, has ended or is executed elsewhere: stop here"};
+    case remote::checkpoint_outcome::unknown_run: throw refusal{404, "no run " + text + " is stored"};
+  }
+  return plain(500, json::object());
+}
+
+response batch_of_run(const api_call& call) {
+  std::vector<event> triggers;
+  for (const auto& id : triggers_of(call.run())) {
+    auto trigger = call.parts.runtime.find_event(id);
+    if (!trigger) throw refusal{404, "no event " + to_string(id) + " is stored"};
+    trigger->event.name = shown_name(trigger->event.name);
+    triggers.push_back(std::move(trigger->event));
+  }
+  return response::json(200, events_body(triggers));
+}
+
+response actions_of_run(const api_call& call) { return response::json(200, steps_body(call.parts.runtime.steps(call.run().id))); }
+
+}  // namespace api
+
+}  // namespace caesura::server
