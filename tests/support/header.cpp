@@ -1,0 +1,2 @@
+// Nothing but the precompiled header that all test programs share.
+int main() {}
