@@ -338,6 +338,10 @@ void run_driver::take(step_outcome&& outcome) {
     message.rows.push_back(std::get<storage::step_record>(std::move(judged)));
   }
   if (ending_ != ending::none) {
+    // The body does not go on; what fails from now on is a loser nevertheless if this row was the first of an `any`.
+    if (!is_mixed_any()) {
+      for (const auto& row : message.rows) frame_->add(row);
+    }
     send_ending(std::move(message));
     return;
   }

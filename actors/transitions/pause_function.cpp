@@ -21,7 +21,9 @@ void refuse_unknown(const router_state& state, const std::string& function) {
 void hold_live_runs(turn& now, const std::string& function) {
   auto& state = now.state;
   for (const auto& id : state.live.ids()) {
-    const auto run = settle_sweeps(now, state.live.find(id)->record);
+    const auto* before = state.live.find(id);
+    if (before == nullptr) continue;  // settling another one has ended it
+    const auto run = settle_sweeps(now, before->record);
     const auto* live = state.live.find(id);
     if (run == nullptr || live == nullptr || live->is_parking || run->cancelled_by) continue;
     if (run->status != run_status::running || state.definition_of(*run).record.function != function) continue;

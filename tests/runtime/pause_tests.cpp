@@ -4,6 +4,7 @@
 
 #include <caesura/verify.hpp>
 
+#include "runtime/runtime_state.hpp"
 #include "tests/support/world.hpp"
 
 namespace {
@@ -115,6 +116,32 @@ BOOST_FIXTURE_TEST_CASE(runs_under_way_are_held_between_steps_and_go_on_when_res
   advance(2h);
   for (const auto& run : {one, sleeping, executing}) BOOST_TEST(status(run) == run_status::completed);
   BOOST_TEST(steps_done == 9);
+}
+
+// Seed 12427 of the simulation: a retry of what had lost was recorded.
+BOOST_FIXTURE_TEST_CASE(what_loses_an_any_while_its_function_is_paused_is_not_tried_again, pause_world) {
+  bool has_lost = false;
+  open({{.id = "f", .triggers = {{.event = "go"}}, .retries = {.retries = 3, .delays = {1min}}, .body = [&](context step) -> task<> {
+           auto slow = step.run("slow", [&] {
+             if (!std::exchange(has_lost, true)) execute_step();  // the other one, which is first
+             throw std::runtime_error{"too late"};
+           });
+           auto quick = step.run("quick", [&] {
+             ++steps_done;
+             runtime().pause("f", running_runs::hold);
+           });
+           co_await any(std::move(slow), std::move(quick));
+           co_await step.run("then", [&] { ++steps_done; });
+         }}});
+  const auto one = start({.name = "go"});
+  run();
+  BOOST_TEST(has_lost);
+  BOOST_TEST(status(one) == run_status::held);
+  BOOST_TEST(runtime().internals().store().begin_read()->find_run(one)->pending.empty());  // no retry
+  runtime().resume("f");
+  run();
+  BOOST_TEST(status(one) == run_status::completed);
+  BOOST_TEST(steps_done == 2);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_step_that_executes_when_its_function_is_paused_is_recorded_and_then_held, pause_world) {

@@ -554,7 +554,7 @@ void model::cancel(model_run& run, cancellation cause) {
 void model::cancel_alone(model_run& run, cancellation cause) {
   run.cancelled_by = std::move(cause);
   bool is_executing = run.status == run_status::running;
-  if (touched_.contains(run.id)) {
+  if (!is_executing && touched_.contains(run.id)) {
     const auto stored = store_->find_run(run.id);
     is_executing = stored && !caesura::is_ended(stored->status);
     if (is_executing) require(stored->status == run_status::running, text(run.id) + " rests although it was cancelled");
