@@ -15,20 +15,13 @@ namespace {
 using namespace caesura::benchmarks;
 
 constexpr std::size_t array = 100;
-constexpr std::size_t slices = 8;
-constexpr auto slice = std::chrono::milliseconds{500};
 constexpr std::size_t alone_events = 500;
 
 std::string bench_event() {
   return R"({"name":"bench/nobody.listens","data":{"id":"t-4711","userId":"u-4711","text":")" + std::string(80, 'x') + R"("}})";
 }
 
-struct figures {
-  double per_second{0};
-  double server_us{0};  // of processor an event
-};
-
-figures measure(const served& server, std::size_t connections) {
+rate_over_time measure(const served& server, std::size_t connections) {
   const auto request = kept_connection::request("POST", "/e/bench", array_of(bench_event(), array));
   std::atomic<std::size_t> accepted{0};
   std::atomic<bool> is_over{false};
@@ -42,23 +35,10 @@ figures measure(const served& server, std::size_t connections) {
       }
     });
   }
-  std::this_thread::sleep_for(slice);  // the first one is not counted
-  std::vector<double> rates;
-  const auto processor = server.processor_us();
-  const auto first = accepted.load();
-  auto before = first;
-  auto since = steady::now();
-  for (std::size_t i = 0; i < slices; ++i) {
-    std::this_thread::sleep_for(slice);
-    const auto now = accepted.load();
-    rates.push_back(static_cast<double>(now - before) / seconds_since(since));
-    since = steady::now();
-    before = now;
-  }
-  const auto used = server.processor_us() - processor;
+  const auto found = measure_rate(server, [&] { return accepted.load(); });
   is_over = true;
   for (auto& sender : senders) sender.join();
-  return {median(rates), used / static_cast<double>(before - first)};
+  return found;
 }
 
 }  // namespace

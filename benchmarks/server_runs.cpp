@@ -24,8 +24,6 @@ using namespace caesura::benchmarks;
 using nlohmann::json;
 
 constexpr std::size_t alone_runs = 300;
-constexpr std::size_t slices = 6;
-constexpr auto slice = std::chrono::milliseconds{500};
 constexpr std::size_t largest_array = 100;
 constexpr std::size_t cancelled_runs = 1'000;
 
@@ -126,25 +124,12 @@ void in_flight(const served& server, cheap_app& app, std::size_t wanted) {
       (void)connection.post("/e/bench", array_of(event, count));
     }
   }};
-  std::this_thread::sleep_for(slice);
-  std::vector<double> rates;
-  const auto processor = server.processor_us();
-  const auto first = app.done();
-  auto before = first;
-  auto since = steady::now();
-  for (std::size_t i = 0; i < slices; ++i) {
-    std::this_thread::sleep_for(slice);
-    const auto now = app.done();
-    rates.push_back(static_cast<double>(now - before) / seconds_since(since));
-    since = steady::now();
-    before = now;
-  }
-  const auto used = (server.processor_us() - processor) / static_cast<double>(before - first);
+  const auto found = measure_rate(server, [&] { return app.done(); });
   is_over = true;
   sender.join();
   while (app.done() < sent) app.wait_beyond(app.done());
-  row("two-step runs of an app per second, " + number(wanted) + " in flight", number(median(rates)) + " /s",
-      number(used) + " µs of the server's processor a run (goal with 100 in flight: at most 150 µs)");
+  row("two-step runs of an app per second, " + number(wanted) + " in flight", number(found.per_second) + " /s",
+      number(found.server_us) + " µs of the server's processor a run (goal with 100 in flight: at most 150 µs)");
 }
 
 // Waits until all of them rest; `count` runs.

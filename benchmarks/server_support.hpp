@@ -135,6 +135,31 @@ class kept_connection {
   const int socket_;
 };
 
+struct rate_over_time {
+  double per_second{0};  // median of the slices
+  double server_us{0};   // of the server's processor for one
+};
+// How fast `count` grows, and what one costs: eight slices of half a second, after one that is not counted.
+template <class Count>
+[[nodiscard]] rate_over_time measure_rate(const served& server, const Count& count) {
+  constexpr std::size_t slices = 8;
+  constexpr auto slice = std::chrono::milliseconds{500};
+  std::this_thread::sleep_for(slice);
+  std::vector<double> rates;
+  const auto processor = server.processor_us();
+  const std::size_t first = count();
+  auto before = first;
+  auto since = steady::now();
+  for (std::size_t i = 0; i < slices; ++i) {
+    std::this_thread::sleep_for(slice);
+    const std::size_t now = count();
+    rates.push_back(static_cast<double>(now - before) / seconds_since(since));
+    since = steady::now();
+    before = now;
+  }
+  return {median(rates), (server.processor_us() - processor) / static_cast<double>(before - first)};
+}
+
 // `count` times `event` as one array.
 [[nodiscard]] inline std::string array_of(const std::string& event, std::size_t count) {
   std::string text{"["};

@@ -108,7 +108,8 @@ namespace api {
 
 response dev(const api_call& call) {
   json functions = json::array();
-  for (const auto& app : call.parts.apps.all()) {
+  const bool is_open = call.parts.signing_keys.empty();
+  for (const auto& app : is_open ? call.parts.apps.all() : std::vector<app_registration>{}) {
     for (const auto& fn : app.functions) {
       const auto registered = fn.registered.json();
       functions.push_back({{"id", fn.id}, {"name", fn.name}, {"slug", fn.id}, {"triggers", registered.value("triggers", json::array())}});
@@ -120,7 +121,7 @@ response dev(const api_call& call) {
                      {"functions", functions},
                      {"handlers", json::array()},
                      {"isSingleNodeService", true},
-                     {"isMissingSigningKey", call.parts.signing_keys.empty()},
+                     {"isMissingSigningKey", is_open},
                      {"isMissingEventKeys", call.parts.event_keys.empty()},
                      {"features", json::object()}});
 }

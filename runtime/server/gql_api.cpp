@@ -1,6 +1,7 @@
 #include "runtime/server/gql_api.hpp"
 
 #include <algorithm>
+#include <functional>
 
 #include "runtime/server/api_call.hpp"
 #include "runtime/server/api_views.hpp"
@@ -282,7 +283,29 @@ class world {
         if (is_wanted(are_apps ? app.name : fn.id)) filter.function.values.push_back(fn.id);
       }
     }
-    if (filter.function.empty()) filter.function.values.emplace_back("none");  // nothing is meant
+    if (filter.function.empty()) filter.function.values.emplace_back("\xff");  // none of them: no id is so, for ids are UTF-8
+  }
+
+  struct item {
+    std::string cursor;
+    std::function<node_ptr()> shown;
+  };
+  // A page as GraphQL's clients know it.
+  static std::shared_ptr<node> connection(const std::string& edge_type, const std::string& type, std::vector<item> items, bool has_next, bool has_previous) {
+    std::vector<node_ptr> edges;
+    std::vector<std::string> cursors;
+    for (auto& one : items) {
+      cursors.push_back(std::move(one.cursor));
+      auto edge = std::make_shared<node>(node{.type = edge_type, .scalars = {{"cursor", cursors.back()}}});
+      edge->lookups = {{"node", [shown = std::move(one.shown)](const json&) -> field_value { return shown(); }}};
+      edges.push_back(std::move(edge));
+    }
+    auto made = std::make_shared<node>(node{.type = type});
+    made->lookups = {{"edges", [edges](const json&) -> field_value { return edges; }},
+                     {"pageInfo", [info = page_info(cursors, has_next, has_previous)](const json&) -> field_value {
+                        return node_ptr{std::make_shared<node>(node{.type = "PageInfo", .scalars = info})};
+                      }}};
+    return made;
   }
 
   node_ptr runs(const json& arguments) const {
@@ -297,20 +320,10 @@ class world {
     const bool has_previous = arguments.contains("after") && !arguments["after"].is_null();
     if (has_previous) page.before = id_in<run_id>(arguments, "after");
     const auto found = parts_.runtime.list(filter, page);
-    std::vector<node_ptr> edges;
-    std::vector<std::string> cursors;
-    for (const auto& one : found.runs) {
-      cursors.push_back(to_string(one.id));
-      auto edge = std::make_shared<node>(node{.type = "RunsV2Edge", .scalars = {{"cursor", cursors.back()}}});
-      edge->lookups = {{"node", [this, one](const json&) -> field_value { return run_v2(one); }}};
-      edges.push_back(std::move(edge));
-    }
-    auto made = std::make_shared<node>(node{.type = "RunsV2Connection"});
-    made->lookups = {{"edges", [edges](const json&) -> field_value { return edges; }},
-                     {"pageInfo", [info = page_info(cursors, found.next.has_value(), has_previous)](const json&) -> field_value {
-                        return node_ptr{std::make_shared<node>(node{.type = "PageInfo", .scalars = info})};
-                      }},
-                     {"totalCount", [this, filter](const json&) -> field_value { return count(filter); }}};
+    std::vector<item> items;
+    for (const auto& one : found.runs) items.push_back({to_string(one.id), [this, one] { return run_v2(one); }});
+    auto made = connection("RunsV2Edge", "RunsV2Connection", std::move(items), found.next.has_value(), has_previous);
+    made->lookups.emplace("totalCount", [this, filter](const json&) -> field_value { return count(filter); });
     return made;
   }
   json count(const run_filter& filter) const {
@@ -488,20 +501,9 @@ class world {
     const bool has_previous = arguments.contains("after") && !arguments["after"].is_null();
     if (has_previous) page.before = id_in<event_id>(arguments, "after");
     const auto found = parts_.runtime.list_events(filter, page);
-    std::vector<node_ptr> edges;
-    std::vector<std::string> cursors;
-    for (const auto& one : found.events) {
-      cursors.push_back(to_string(one.id));
-      auto edge = std::make_shared<node>(node{.type = "EventsEdge", .scalars = {{"cursor", cursors.back()}}});
-      edge->lookups = {{"node", [this, one](const json&) -> field_value { return event_v2(one); }}};
-      edges.push_back(std::move(edge));
-    }
-    auto made = std::make_shared<node>(node{.type = "EventsConnection"});
-    made->lookups = {{"edges", [edges](const json&) -> field_value { return edges; }},
-                     {"pageInfo", [info = page_info(cursors, found.next.has_value(), has_previous)](const json&) -> field_value {
-                        return node_ptr{std::make_shared<node>(node{.type = "PageInfo", .scalars = info})};
-                      }}};
-    return made;
+    std::vector<item> items;
+    for (const auto& one : found.events) items.push_back({to_string(one.id), [this, one] { return event_v2(one); }});
+    return connection("EventsEdge", "EventsConnection", std::move(items), found.next.has_value(), has_previous);
   }
 
   // ---- changes

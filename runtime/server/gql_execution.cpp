@@ -11,7 +11,8 @@ using nlohmann::json;
 
 std::string in_quotes(std::string_view text) { return std::string{"\""}.append(text).append("\""); }
 
-// The request as it is carried out: text, variables, and a count of what is visited, because fragments that spread fragments multiply.
+// The request as it is carried out: text, variables, and counts of what is visited and shown, because fragments that spread
+// fragments and lists within lists multiply.
 class request {
  public:
   request(const schema& types, const document& text, json variables) : types_{types}, text_{text}, variables_(std::move(variables)) {}
@@ -38,6 +39,7 @@ class request {
   // ---- carrying out
 
   json carry_out(const std::vector<selection>& selections, const node& object, json path, json& errors) {
+    if (++shown_ > object_limit) throw request_error{"The answer has more than " + std::to_string(object_limit) + " objects."};
     std::vector<const selection*> fields;
     collect(selections, object.type, fields);
     json data = json::object();
@@ -50,6 +52,7 @@ class request {
       try {
         data[field->alias] = value(same, object, here, errors);
       } catch (const std::exception& e) {
+        if (shown_ > object_limit) throw;  // not this field alone: the whole answer
         data[field->alias] = nullptr;
         errors.push_back({{"message", e.what()}, {"path", here}});
       }
@@ -149,6 +152,7 @@ class request {
   const document& text_;
   const json variables_;
   std::size_t visited_ = 0;
+  std::size_t shown_ = 0;
 };
 
 }  // namespace

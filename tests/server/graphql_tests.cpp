@@ -11,13 +11,14 @@ using nlohmann::json;
 
 const schema pets{{"Query", {{"pet", "Pet", {"name"}, {"name"}}, {"pets", "Pet"}, {"animal", "Animal"}, {"count"}, {"bad"}}},
                   {"Mutation", {{"feed", "", {"name"}}}},
-                  {"Pet", {{"name"}, {"age"}, {"friend", "Pet"}}},
+                  {"Pet", {{"name"}, {"age"}, {"friend", "Pet"}, {"litter", "Pet"}}},
                   {"Fish", {{"length"}}},
                   {"Animal", {}, {"Pet", "Fish"}}};
 
 node_ptr pet(const std::string& name) {
   auto made = std::make_shared<node>(node{.type = "Pet", .scalars = {{"name", name}, {"age", 3}}});
-  made->lookups = {{"friend", [](const json&) -> field_value { return node_ptr{}; }}};
+  made->lookups = {{"friend", [](const json&) -> field_value { return node_ptr{}; }},
+                   {"litter", [](const json&) -> field_value { return std::vector<node_ptr>(10, pet("c")); }}};
   return made;
 }
 
@@ -108,6 +109,19 @@ BOOST_FIXTURE_TEST_CASE(what_would_take_too_long_is_refused, zoo) {
   }
   BOOST_TEST(error(bomb + " fragment f20 on Query { count }").find("fields") != std::string::npos);
   BOOST_TEST(error(std::string(text_limit_bytes + 1, ' ')).find("bytes") != std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(lists_within_lists_end_at_a_number_of_objects, zoo) {
+  const auto nested = [](int levels) {
+    std::string text = "{ pets";
+    for (int i = 0; i < levels; ++i) text += " { litter";
+    return text + " { name }" + std::string(static_cast<std::size_t>(levels) + 1, '}');
+  };
+  BOOST_TEST(error(nested(4)).empty());  // 22,223 objects
+  const auto told = ask(nested(20));
+  BOOST_TEST(told["data"].is_null());
+  BOOST_TEST(told["errors"].size() == 1U);
+  BOOST_TEST(error(nested(20)).find("objects") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

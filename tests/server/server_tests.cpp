@@ -104,6 +104,20 @@ BOOST_AUTO_TEST_CASE(with_keys_the_api_asks_for_them) {
   BOOST_TEST(world.ask("GET", "/health").status == 200);
 }
 
+BOOST_AUTO_TEST_CASE(who_has_no_key_is_told_of_no_function) {
+  fake_app app{[](const json&) { return 1; }};
+  server_world open;
+  open.ask("POST", "/fn/register", app.registration());
+  BOOST_TEST(open.ask("GET", "/dev").body["functions"].size() == 1U);
+  server_world locked{{.signing_key = "signkey-test-00ff"}};
+  locked.bearer = http::hashed_key("signkey-test-00ff");
+  BOOST_TEST(locked.ask("POST", "/fn/register", app.registration()).status == 200);
+  locked.bearer.clear();
+  const auto told = locked.ask("GET", "/dev");
+  BOOST_TEST(told.status == 200);
+  BOOST_TEST(told.body["functions"].empty());
+}
+
 BOOST_AUTO_TEST_CASE(a_call_that_cannot_be_written_fails_and_the_server_goes_on) {
   fake_app app{[](const json&) { return 1; }};
   server_world world{{.signing_key = "signkey-test-00ff", .retry_interval = 1ms}};
