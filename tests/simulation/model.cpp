@@ -38,11 +38,6 @@ const model_pending* model_run::find_pending(const std::string& step) const {
 model::model(const std::vector<function_spec>& functions, std::size_t steps_are_interrupted_past)
     : functions_{&functions}, interruption_limit_{static_cast<int>(steps_are_interrupted_past)} {}
 
-const model_run* model::find(const run_id& run) const {
-  const auto found = runs_.find(run);
-  return found == runs_.end() ? nullptr : &found->second;
-}
-
 std::size_t model::ended() const {
   return static_cast<std::size_t>(std::ranges::count_if(runs_, [](const auto& entry) { return entry.second.is_ended; }));
 }
@@ -53,9 +48,9 @@ std::optional<cancel_outcome> model::answer_to(const std::string& by) const {
 }
 
 model_run& model::run_at(const run_id& id) {
-  const auto found = runs_.find(id);
-  if (found == runs_.end()) fail("a command is about " + text(id) + ", which was never created");
-  return found->second;
+  auto* run = runs_.change(id);
+  if (run == nullptr) fail("a command is about " + text(id) + ", which was never created");
+  return *run;
 }
 
 // ---- one command
@@ -100,9 +95,8 @@ void model::take(const actors::accept_events& command) {
 
 void model::take(const actors::cancel_run& command) {
   const auto answer = [&] {
-    const auto found = runs_.find(command.run);
-    if (found == runs_.end()) return cancel_outcome::unknown_run;
-    auto& run = found->second;
+    if (!runs_.contains(command.run)) return cancel_outcome::unknown_run;
+    auto& run = run_at(command.run);
     settle(run.id);
     if (!run.is_ended && run.cancelled_by) return cancel_outcome::cancelling;
     if (!run.is_ended) {
@@ -236,13 +230,11 @@ void model::begin(model_run& run, const actors::advance_run& command) {
         if (op.look_back) {
           const auto used = consumed.find(op.event);
           const auto from = used == consumed.end() ? id_cast<event_id>(run.id) : used->second;
-          const auto seen = std::ranges::find_if(events_, [&](const auto& e) {
-            auto looking = wait;
-            looking.since = from;
-            return wait_is_hit(run, looking, e.second);
-          });
+          auto looking = wait;
+          looking.since = from;
+          const auto seen = std::ranges::find_if(events_, [&](const auto& e) { return wait_is_hit(run, looking, e.second); });
           if (seen != events_.end()) {
-            const auto& event = seen->second;
+            const auto& [id, event] = *seen;
             run.consumed[op.event] = std::max(run.consumed[op.event], event.id);
             append(run, {.id = step, .kind = op.kind, .result = {{"id", event.client_id.empty() ? to_string(event.id) : event.client_id}}});
             break;
@@ -268,7 +260,7 @@ void model::begin(model_run& run, const actors::advance_run& command) {
       const auto event = next_event(invoked);
       require(event.data == op.script && event.runs.size() == 1, "the event of an invocation is not the one asked for");
       const auto function = std::ranges::find(*functions_, op.event, &function_spec::id);
-      events_[event.id] = event;
+      events_.set(event.id, event);
       auto& child = create(static_cast<std::size_t>(function - functions_->begin()), event, event.runs[0]);
       child.parent = run.id;
       child.policy = op.is_abandoned ? child_policy::abandon : child_policy::cancel;
@@ -421,7 +413,7 @@ model_event model::next_event(const std::string& name) {
 }
 
 void model::route(const model_event& event, const std::string& about) {
-  events_[event.id] = event;
+  events_.set(event.id, event);
   match(event);
   std::size_t started = 0;
   for (std::size_t i = 0; i < functions_->size(); ++i) {
@@ -518,7 +510,7 @@ model_run& model::create(std::size_t function, const model_event& event, const r
     run.deadline = now_ + *fn.start_timeout;
   }
   touched_.insert(id);
-  return runs_.emplace(id, std::move(run)).first->second;
+  return runs_.set(id, std::move(run));
 }
 
 void model::append(model_run& run, step_info row) {
@@ -779,13 +771,16 @@ void model::close_sweeps() {
 // ---- the store
 
 void model::adopt() {
-  for (auto& [id, run] : runs_) {
-    if (run.is_ended) continue;
+  for (const auto& [id, known] : runs_) {
+    if (known.is_ended) continue;
     const auto stored = store_->find_run(id);
     if (!stored) fail(text(id) + " is not stored");
+    const bool has_started = !known.started_at && stored->started_at;
+    if (known.status == stored->status && known.swept_to == stored->swept_to && !has_started) continue;
+    auto& run = run_at(id);
     run.status = stored->status;
     run.swept_to = stored->swept_to;
-    if (!run.started_at && stored->started_at) {
+    if (has_started) {
       require(*stored->started_at == now_, text(id) + " started at another time than now");
       run.started_at = now_;
       const auto& limit = function_of(run).finish_timeout;
@@ -796,7 +791,7 @@ void model::adopt() {
 
 void model::compare() {
   std::size_t live = 0;
-  for (auto& [id, run] : runs_) {
+  for (const auto& [id, run] : runs_) {
     if (!run.is_ended) ++live;
     if (run.is_seen_ended) continue;
     const auto stored = store_->find_run(id);
@@ -805,19 +800,11 @@ void model::compare() {
     if (stored->step_count != run.rows.size()) {
       fail(text(id) + " has recorded " + std::to_string(stored->step_count) + " steps; " + std::to_string(run.rows.size()) + " are due");
     }
-    run.is_seen_ended = run.is_ended;
-    if (run.compared_rows == run.rows.size()) continue;
-    const auto rows = store_->steps_of(id);
-    require(rows.size() == run.rows.size(), text(id) + " has " + std::to_string(rows.size()) + " rows; " + std::to_string(run.rows.size()) + " are due");
-    for (; run.compared_rows < rows.size(); ++run.compared_rows) {
-      const auto& is = rows[run.compared_rows];
-      const auto& due = run.rows[run.compared_rows];
-      require(is.id == due.id && is.kind == due.kind && is.error.has_value() == due.error.has_value(),
-              text(id) + ": row " + std::to_string(run.compared_rows) + " is " + is.id + "; due is " + due.id);
-      if (is.kind != step_kind::wait_for_event) continue;
-      require(is.result.is_null() == due.result.is_null() && (is.result.is_null() || is.result.json()["id"] == due.result.json()["id"]),
-              text(id) + ": wait " + is.id + " was resumed by another event");
+    if (run.compared_rows != run.rows.size()) {
+      compare_rows(run);
+      run_at(id).compared_rows = run.rows.size();
     }
+    if (run.is_ended) run_at(id).is_seen_ended = true;
   }
   require(live == store_->live_count(), "the store has " + std::to_string(store_->live_count()) + " live runs; " + std::to_string(live) + " are due");
   const auto waiting = store_->oldest_outbox(SIZE_MAX).size();
@@ -879,6 +866,20 @@ bool model::is_held(const model_run& run) const {
     return true;
   });
   return is_being_resumed;
+}
+
+void model::compare_rows(const model_run& run) const {
+  const auto rows = store_->steps_of(run.id);
+  require(rows.size() == run.rows.size(), text(run.id) + " has " + std::to_string(rows.size()) + " rows; " + std::to_string(run.rows.size()) + " are due");
+  for (auto i = run.compared_rows; i < rows.size(); ++i) {
+    const auto& is = rows[i];
+    const auto& due = run.rows[i];
+    require(is.id == due.id && is.kind == due.kind && is.error.has_value() == due.error.has_value(),
+            text(run.id) + ": row " + std::to_string(i) + " is " + is.id + "; due is " + due.id);
+    if (is.kind != step_kind::wait_for_event) continue;
+    require(is.result.is_null() == due.result.is_null() && (is.result.is_null() || is.result.json()["id"] == due.result.json()["id"]),
+            text(run.id) + ": wait " + is.id + " was resumed by another event");
+  }
 }
 
 void model::compare_limits() const {

@@ -16,6 +16,7 @@
 #include "actors/commands.hpp"
 #include "storage/store.hpp"
 #include "tests/simulation/script.hpp"
+#include "tests/simulation/shared_map.hpp"
 
 namespace caesura::simulation {
 
@@ -127,8 +128,8 @@ class model {
   // Everything has come to rest and nothing is left to do: the store must say so, too. Throws violation.
   void check_at_the_end(const storage::snapshot& store) const;
 
-  [[nodiscard]] const std::map<run_id, model_run>& runs() const noexcept { return runs_; }
-  [[nodiscard]] const model_run* find(const run_id& run) const;
+  [[nodiscard]] const shared_map<run_id, model_run>& runs() const noexcept { return runs_; }
+  [[nodiscard]] const model_run* find(const run_id& run) const { return runs_.find(run); }
   [[nodiscard]] const function_spec& function_of(const model_run& run) const { return (*functions_)[run.function]; }
   [[nodiscard]] std::size_t ended() const;
   // Every run has ended, and nothing that was decided is still to be carried out.
@@ -212,6 +213,7 @@ class model {
   void adopt();
   void compare();
   void compare(const model_run& run, const storage::run_record& stored) const;
+  void compare_rows(const model_run& run) const;
   void compare_limits() const;
   [[noreturn]] static void fail(const std::string& text) { throw violation{text}; }
   static void require(bool holds, const std::string& text) {
@@ -220,8 +222,8 @@ class model {
 
   const std::vector<function_spec>* functions_;
   int interruption_limit_;
-  std::map<run_id, model_run> runs_;
-  std::map<event_id, model_event> events_;
+  shared_map<run_id, model_run> runs_;
+  shared_map<event_id, model_event> events_;
   std::map<std::pair<std::string, std::string>, event_id> memory_;
   std::set<std::pair<run_id, std::string>> outbox_;
   std::map<std::string, pause> paused_;
