@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -73,6 +74,11 @@ struct registered_function {
 class function_table : public std::enable_shared_from_this<function_table> {
  public:
   void add(registered_function fn) {
+    for (const auto& entry : fn.code.concurrency) {
+      if (!entry.is_shared) continue;
+      auto& lowest = shared_limits_.emplace(entry.key, entry.limit).first->second;
+      lowest = std::min(lowest, entry.limit);
+    }
     by_id_.emplace(fn.code.id, functions_.size());
     functions_.push_back(std::move(fn));
   }
@@ -83,9 +89,12 @@ class function_table : public std::enable_shared_from_this<function_table> {
   // Keeps the whole table alive.
   [[nodiscard]] std::shared_ptr<const registered_function> share(std::string_view id) const { return {shared_from_this(), find(id)}; }
   [[nodiscard]] const std::deque<registered_function>& all() const noexcept { return functions_; }
+  // How many runs may execute at once in the group of this entry: the lowest limit of those who share it.
+  [[nodiscard]] std::uint32_t limit_of(const concurrency& entry) const { return entry.is_shared ? shared_limits_.at(entry.key) : entry.limit; }
 
  private:
   std::deque<registered_function> functions_;  // addresses stay valid
+  std::unordered_map<std::string, std::uint32_t> shared_limits_;  // by key
   std::unordered_map<std::string, std::size_t> by_id_;
 };
 

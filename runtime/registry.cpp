@@ -183,6 +183,8 @@ class inspection {
       const auto& entry = fn_.concurrency[i];
       const auto where = "concurrency[" + std::to_string(i) + "]";
       if (entry.limit == 0) add(where + ".limit is 0: no run could ever start; to stop a function, pause it");
+      if (entry.is_shared && entry.key.empty()) add(where + ".key is empty: a group that functions share needs one, such as \"'gpu'\"");
+      if (entry.is_shared && i > 0 && fn_.concurrency[0].is_shared && fn_.concurrency[0].key == entry.key) add(where + " is the same group as concurrency[0]");
       if (entry.key.empty()) continue;
       const auto parsed = expression::compiled::parse(entry.key, expression::roots::event);
       if (const auto* fault = std::get_if<expression::fault>(&parsed)) {

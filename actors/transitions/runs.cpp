@@ -152,8 +152,8 @@ bool holds_slot(const definition& def, const storage::run_record& run, std::size
 void know_limits(router_state& state, const definition& def, const storage::run_record& run) {
   const auto* fn = state.functions->find(def.record.function);
   for (std::size_t i = 0; i < run.groups.size(); ++i) {
-    const auto& entries = fn != nullptr && i < fn->code.concurrency.size() ? fn->stored->record.concurrency : def.record.concurrency;
-    state.queue.set_limit(run.groups[i], entries[i].limit);
+    const bool is_present = fn != nullptr && i < fn->code.concurrency.size();
+    state.queue.set_limit(run.groups[i], is_present ? state.functions->limit_of(fn->code.concurrency[i]) : def.record.concurrency[i].limit);
   }
   if (run.singleton != 0) state.queue.set_limit(run.singleton, 1);
   if (run.throttle != 0) state.queue.set_limit(run.throttle, UINT32_MAX);  // it is closed by time
@@ -249,7 +249,9 @@ std::vector<std::uint64_t> groups_of(turn& now, const registered_function& fn, c
     const auto value = key.is_always_true() ? std::optional<std::uint64_t>{0} : key.hash(trigger);
     if (!value) now.say("function \"" + fn.code.id + "\", concurrency[" + std::to_string(i) + "].key has no value for event " +
                         std::string{trigger.id} + ": its runs share one group");
-    groups.push_back(storage::hash_text(fn.code.id + '\0' + std::to_string(i) + '\0' + std::to_string(value.value_or(1))));
+    // No id of a function is empty.
+    const auto whose = fn.code.concurrency[i].is_shared ? '\0' + fn.code.concurrency[i].key : fn.code.id + '\0' + std::to_string(i);
+    groups.push_back(storage::hash_text(whose + '\0' + std::to_string(value.value_or(1))));
   }
   return groups;
 }

@@ -66,9 +66,15 @@ void read_limit(const json& entry, const std::string& where, std::vector<concurr
   if (limit.limit == 0) return;  // no limit
   if (entry.is_object()) {
     limit.key = text_in(entry, "key");
-    if (const auto scope = text_in(entry, "scope"); !scope.empty() && scope != "fn") {
-      faults.push_back(where + ".scope is \"" + scope + "\": this server limits within a function only");
-    }
+    const auto scope = text_in(entry, "scope");
+    // A server is one environment of one account.
+    limit.is_shared = scope == "env" || scope == "account";
+    if (!limit.is_shared && !scope.empty() && scope != "fn") faults.push_back(where + ".scope is \"" + scope + R"("; it may be "fn", "env" or "account")");
+  }
+  const auto same = std::ranges::find_if(limits, [&](const concurrency& one) { return limit.is_shared && one.is_shared && one.key == limit.key; });
+  if (same != limits.end()) {
+    same->limit = std::min(same->limit, limit.limit);
+    return;
   }
   limits.push_back(std::move(limit));
 }

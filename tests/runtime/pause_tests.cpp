@@ -313,6 +313,39 @@ BOOST_FIXTURE_TEST_CASE(a_run_needs_a_slot_of_each_entry, slots_world) {
   BOOST_TEST(count(run_status::completed) == 5U);
 }
 
+BOOST_FIXTURE_TEST_CASE(functions_that_share_a_group_share_its_slots_and_the_lowest_limit_holds, slots_world) {
+  const auto sharing = [&](const char* id, const char* event, std::uint32_t limit, const char* key) {
+    auto fn = functions({{.limit = limit, .key = key, .is_shared = true}}).front();
+    fn.id = id;
+    fn.triggers = {{.event = event}};
+    return fn;
+  };
+  const auto all = [&] { return std::vector{sharing("f", "go", 2, "'gpu'"), sharing("g", "went", 3, "'gpu'"), sharing("other", "gone", 1, "'disk'")}; };
+  open(all());
+  const auto first = start({.name = "go"});
+  const auto second = start({.name = "went"});
+  const auto third = start({.name = "went"});
+  const auto fourth = start({.name = "go"});
+  const auto apart = start({.name = "gone"});
+  settle();
+  BOOST_TEST(status(first) == run_status::running);
+  BOOST_TEST(status(second) == run_status::running);
+  BOOST_TEST(status(third) == run_status::queued);
+  BOOST_TEST(status(apart) == run_status::running);
+  BOOST_TEST(runtime().cancel(third) == cancel_outcome::cancelled);
+  execute_step();  // the first sleeps, and its slot goes to another function's run
+  BOOST_TEST(status(fourth) == run_status::running);
+  crash();  // the slots are those of the records
+  open(all());
+  settle();
+  BOOST_TEST(count(run_status::running) == 3U);
+  start({.name = "go"});
+  settle();
+  BOOST_TEST(count(run_status::running) == 3U);
+  advance(3h);
+  BOOST_TEST(count(run_status::completed) == 5U);
+}
+
 BOOST_FIXTURE_TEST_CASE(cancelling_frees_the_slot_in_the_same_transaction, slots_world) {
   open(functions({{.limit = 1, .counts_resting = true}}));
   const auto first = go("a");
@@ -386,6 +419,14 @@ BOOST_FIXTURE_TEST_CASE(wrong_limits_are_refused_by_the_constructor, slots_world
     BOOST_TEST(text.find("concurrency has 3 entries; the limit is 2") != std::string::npos);
     BOOST_TEST(text.find("concurrency[0].limit is 0") != std::string::npos);
     BOOST_TEST(text.find("concurrency[1].key: at byte") != std::string::npos);
+  }
+  try {
+    open(functions({{.is_shared = true}, {.is_shared = true}}));
+    BOOST_FAIL("opened");
+  } catch (const error& e) {
+    const std::string text = e.what();
+    BOOST_TEST(text.find("concurrency[0].key is empty") != std::string::npos);
+    BOOST_TEST(text.find("concurrency[1] is the same group as concurrency[0]") != std::string::npos);
   }
 }
 

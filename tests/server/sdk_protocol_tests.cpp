@@ -81,6 +81,21 @@ BOOST_AUTO_TEST_CASE(flow_control_becomes_that_of_the_function) {
   BOOST_TEST(!once.functions.at(0).definition.rate_limit.has_value());
 }
 
+BOOST_AUTO_TEST_CASE(a_limit_of_an_environment_or_account_is_shared_by_functions) {
+  const auto limits_of = [](json concurrency) { return registered(a_function({{"concurrency", std::move(concurrency)}})).functions.at(0).definition.concurrency; };
+  const json of_account{{"limit", 5}, {"scope", "account"}, {"key", "'gpu'"}};
+  const json of_environment{{"limit", 3}, {"scope", "env"}, {"key", "'gpu'"}};
+  const json of_function{{"limit", 1}, {"scope", "fn"}, {"key", "'gpu'"}};
+  const auto apart = limits_of(json::array({of_account, of_function}));
+  BOOST_REQUIRE(apart.size() == 2U);
+  BOOST_TEST((apart[0].is_shared && apart[0].limit == 5 && apart[0].key == "'gpu'"));
+  BOOST_TEST((!apart[1].is_shared && apart[1].limit == 1));
+  // A server is one environment of one account.
+  const auto same = limits_of(json::array({of_account, of_environment}));
+  BOOST_REQUIRE(same.size() == 1U);
+  BOOST_TEST((same[0].is_shared && same[0].limit == 3));
+}
+
 BOOST_AUTO_TEST_CASE(an_option_that_is_not_honoured_is_refused_by_name) {
   for (const char* const option : {"throttle", "rateLimit", "debounce", "batchEvents"}) {
     const auto why = refusal_of(a_function({{option, {{"limit", 1}}}}));
@@ -90,7 +105,7 @@ BOOST_AUTO_TEST_CASE(an_option_that_is_not_honoured_is_refused_by_name) {
   BOOST_TEST(refusal_of(a_function({{"singleton", {{"mode", "queue"}}}})).find("\"queue\"") != std::string::npos);
   BOOST_TEST(refusal_of(a_function({{"priority", 5}})).find("priority is no object") != std::string::npos);
   BOOST_TEST(refusal_of(a_function({{"idempotency", 5}})).find("idempotency is no text") != std::string::npos);
-  BOOST_TEST(refusal_of(a_function({{"concurrency", {{"limit", 1}, {"scope", "env"}, {"key", "'a'"}}}})).find("scope") != std::string::npos);
+  BOOST_TEST(refusal_of(a_function({{"concurrency", {{"limit", 1}, {"scope", "galaxy"}, {"key", "'a'"}}}})).find(".scope is \"galaxy\"") != std::string::npos);
   BOOST_TEST(refusal_of(a_function({{"cancel", {{{"event", "stop"}, {"timeout", "soon"}}}}})).find("soon") != std::string::npos);
 }
 

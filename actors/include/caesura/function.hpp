@@ -175,6 +175,7 @@ struct concurrency {
   std::uint32_t limit{1};
   std::string key{};
   bool counts_resting{false};  // true: a run keeps its slot while it sleeps, waits or backs off
+  bool is_shared{false};       // true: with the runs of all functions that share a group under the same `key`, such as "'gpu'"; the lowest of their limits holds
 };
 
 // ---- Flow control: whether and when an event starts a run. `key` is an expression over `event`; without one, all events of the function count together.
