@@ -15,7 +15,7 @@
 
 namespace caesura::server {
 
-// Calls apps by HTTP: bodies are written on the workers, answers read on the client's thread. Any thread.
+// Calls apps by HTTP: small bodies are written at once, others on the workers, answers are read on the client's thread. Any thread.
 class app_link {
  public:
   struct settings {
