@@ -15,8 +15,8 @@ namespace {
 
 std::int64_t unix_seconds() { return static_cast<std::int64_t>(std::time(nullptr)); }
 
-// What is written at once, on the runtime's own thread: less work than waking another one.
-constexpr std::size_t small_body_bytes = 16'384;
+// What is written at once, on the router's thread: less work than waking another one.
+constexpr std::size_t small_body_bytes = 4'096;
 
 bool is_small(const remote::call& value) {
   std::size_t bytes = value.trigger.data.bytes().size();
