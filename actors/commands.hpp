@@ -52,7 +52,7 @@ struct operation_request {
   step_kind kind{step_kind::run};
   std::string step{};
   std::optional<duration> delay{};    // sleep_for, a wait's timeout
-  std::optional<time_point> until{};  // sleep_until
+  std::optional<time_point> until{};  // sleep_until, a timeout as a time
   std::string event{};                // wait
   std::string when{};
   bool look_back{false};

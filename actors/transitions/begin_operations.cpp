@@ -108,7 +108,7 @@ class beginning {
       after_.pending.push_back(*before);
       return;
     }
-    const duration timeout = request.delay.value_or(longest_wait);
+    const duration timeout = request.until ? *request.until - now_.now : request.delay.value_or(longest_wait);
     if (timeout <= duration{0}) {
       finish({.id = request.step, .kind = step_kind::wait_for_event, .started_at = now_.now, .ended_at = now_.now, .name = request.name});
       return;
@@ -183,7 +183,7 @@ class beginning {
     after.pending.push_back({.kind = step_kind::invoke,
                              .step = request.step,
                              .started_at = now_.now,
-                             .due = request.delay ? std::optional{now_.now + *request.delay} : std::nullopt,
+                             .due = request.delay ? std::optional{now_.now + *request.delay} : request.until,
                              .event = request.function,
                              .child = child,
                              .name = request.name});

@@ -280,6 +280,32 @@ BOOST_FIXTURE_TEST_CASE(waits_for_an_event_and_is_given_it, remote_world) {
   BOOST_TEST(calls()[0].call.steps.at(0).result.json().at("name") == "order.paid");
 }
 
+BOOST_FIXTURE_TEST_CASE(a_wait_ends_at_the_time_that_its_code_has_named, remote_world) {
+  start();
+  auto wait = waits("paid", "order.paid", 1h);
+  wait.delay.reset();
+  wait.until = now() + 1h;
+  reply(names({wait}));
+  advance(1h - 1ms);
+  BOOST_TEST(calls().empty());
+  advance(1ms);
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_TEST(calls()[0].call.steps.at(0).result.is_null());
+}
+
+BOOST_FIXTURE_TEST_CASE(an_invocation_times_out_at_the_time_that_its_code_has_named, remote_world) {
+  start();
+  reply(names({{.kind = operation::what::invoke, .id = "child", .until = now() + 1h, .function = "app-fn"}}));
+  BOOST_REQUIRE(calls().size() == 1U);  // the child's
+  const auto child = calls()[0].call.run;
+  advance(1h - 1ms);
+  BOOST_TEST(calls().size() == 1U);
+  advance(1ms);
+  BOOST_REQUIRE(calls().size() == 2U);
+  BOOST_TEST(calls()[1].call.run != child);
+  BOOST_TEST(calls()[1].call.steps.at(0).error->name == invoke_error::timed_out);
+}
+
 BOOST_FIXTURE_TEST_CASE(asks_as_soon_as_the_first_operation_is_finished_when_the_answer_says_so, remote_world) {
   const auto run = start();
   auto race = names({sleeps("rest", days{2}), waits("paid", "order.paid", days{3})});

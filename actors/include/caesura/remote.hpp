@@ -50,7 +50,7 @@ struct operation {
   std::string id{};
   std::string name{};
   std::optional<duration> delay{};       // sleep; wait, invoke: timeout. nullopt: none
-  std::optional<time_point> until{};     // the same as a time
+  std::optional<time_point> until{};     // the same as a time; one that has passed ends a sleep or a wait at once
   std::string event{};                   // wait
   std::string when{};                    // wait
   std::string function{};                // invoke
