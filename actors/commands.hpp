@@ -15,6 +15,7 @@
 #include <caesura/event.hpp>
 #include <caesura/remote.hpp>
 #include <caesura/run.hpp>
+#include <caesura/signal.hpp>
 
 #include "storage/records.hpp"
 
@@ -47,15 +48,23 @@ struct cancel_run {
   reply_to<cancel_outcome> reply{};
 };
 
+// Answered with the run that it resumed; nullopt: none waits, and nothing is recorded.
+struct send_signal {
+  std::string name{};
+  document data{};
+  reply_to<std::optional<run_id>> reply{};
+};
+
 // An operation at which a body has stopped.
 struct operation_request {
   step_kind kind{step_kind::run};
   std::string step{};
   std::optional<duration> delay{};    // sleep_for, a wait's timeout
-  std::optional<time_point> until{};  // sleep_until
+  std::optional<time_point> until{};  // sleep_until, a timeout as a time
   std::string event{};                // wait
   std::string when{};
   bool look_back{false};
+  std::optional<signal_conflict> conflict{};  // wait: set when `event` is a signal's
   std::optional<caesura::event> to_send{};
   std::string function{};             // invoke
   document data{};                    // invoke
@@ -225,7 +234,8 @@ struct quarantine_run {
 
 using command_body = std::variant<accept_events, cancel_run, advance_run, parked_run, lost_run, fire_timers, route_outbox, sweep_slice,
                                   watch_run, unwatch_run, stop_runs, quarantine_run, purge_slice, clock_jumped, store_plan, start_bulk,
-                                  stop_bulk, replay_run, pause_function, resume_function, find_places, checkpoint_run, define_functions>;
+                                  stop_bulk, replay_run, pause_function, resume_function, find_places, checkpoint_run, define_functions,
+                                  send_signal>;
 
 struct command {
   command_body body{};

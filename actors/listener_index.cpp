@@ -40,7 +40,10 @@ void listener_index::erase(const listener& entry) noexcept {
   if (entry.key.how == storage::listener_key::mode::never) return;
   const auto found = names_.find(entry.event);
   if (found == names_.end()) return;
+  auto& buckets = found->second.buckets;
   if (auto* const bucket = find_bucket(found->second, entry)) size_ -= bucket->entries.erase(entry_of(entry));
+  // Signals have names of their own, which would add up. With several buckets the name stays: cursors count them.
+  if (buckets.size() == 1 && buckets.front().entries.empty()) names_.erase(found);
 }
 
 std::vector<run_id> listener_index::candidates(std::string_view event, const expression::event_scope& incoming, std::size_t limit,

@@ -89,6 +89,23 @@ void wait_operation::decode(const document& result) {
   value->emplace(std::move(found));
 }
 
+signal_operation::signal_operation(std::string_view name) : operation_of{step_kind::wait_for_event, name} {
+  event_name = signal_event_of(name);
+  conflict = signal_conflict::fail;
+}
+
+void signal_operation::decode(const document& result) {
+  value.emplace();
+  if (result.is_null()) return;
+  const auto json = result.json();
+  const auto event = json.at("name").get<std::string>();
+  if (!is_signal_event(event)) throw caesura::error{errc::result_type, "event \"" + event + "\" is recorded, which is no signal"};
+  received_signal found;
+  found.name = signal_of(event);
+  found.data = document(json.at("data"));
+  value->emplace(std::move(found));
+}
+
 void send_operation::decode(const document& result) {
   const auto id = parse_id<event_id>(result.get<std::string>());
   if (!id) throw caesura::error{errc::result_type, "the recorded event id is malformed"};

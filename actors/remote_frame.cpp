@@ -16,7 +16,9 @@ step_kind kind_of(remote::operation::what kind) {
   switch (kind) {
     case remote::operation::what::planned: return step_kind::run;
     case remote::operation::what::sleep: return step_kind::sleep;
-    case remote::operation::what::wait_for_event: return step_kind::wait_for_event;
+    case remote::operation::what::wait_for_event:
+    case remote::operation::what::wait_for_signal:
+      return step_kind::wait_for_event;
     case remote::operation::what::invoke: return step_kind::invoke;
   }
   return step_kind::run;
@@ -147,6 +149,10 @@ std::unique_ptr<remote_frame::remote_operation> remote_frame::operation_of(const
   op->until = named.until;
   op->event_name = named.event;
   op->when = named.when;
+  if (named.kind == remote::operation::what::wait_for_signal) {
+    op->event_name = signal_event_of(named.signal);
+    op->conflict = named.conflict;
+  }
   op->function = named.function;
   op->data = named.data;
   return op;

@@ -11,6 +11,7 @@ operation_request run_driver::request_of(const detail::operation& op) const {
     request.event = op.event_name;
     request.when = op.when;
     request.look_back = op.look_back;
+    request.conflict = op.conflict;
   } else if (op.kind == step_kind::send_event) {
     request.to_send = op.to_send;
   } else if (op.kind == step_kind::invoke) {

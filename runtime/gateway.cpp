@@ -46,6 +46,7 @@ protocol::event_accepted reply_of(std::vector<actors::accepted_event> accepted) 
   return {.id = one.id, .runs = std::move(one.runs), .is_duplicate = one.is_duplicate};
 }
 protocol::cancel_answer reply_of(cancel_outcome outcome) { return {.outcome = outcome}; }
+protocol::signal_answer reply_of(const std::optional<run_id>& run) { return {.is_resumed = run.has_value(), .run = run.value_or(run_id{})}; }
 protocol::run_ended reply_of(run_info info) { return {.info = std::move(info)}; }
 
 protocol::bulk_started reply_of(bulk_id bulk) { return {.bulk = bulk}; }
@@ -197,6 +198,12 @@ caf::behavior gateway_behavior(gateway_actor* self, runtime_state* runtime) {
         forward<std::vector<actors::accepted_event>>(self, *runtime, [&](auto reply) {
           if (auto fault = actors::fault_of(request.value, runtime->limits())) throw error{errc::invalid_event, *fault};
           return actors::accept_events{.events = {request.value}, .reply = std::move(reply)};
+        });
+      },
+      [=](const protocol::send_signal& request) {
+        forward<std::optional<run_id>>(self, *runtime, [&](auto reply) {
+          if (const auto fault = actors::fault_of_signal(request.name, request.data, runtime->limits())) throw error{errc::invalid_argument, *fault};
+          return actors::send_signal{.name = request.name, .data = request.data, .reply = std::move(reply)};
         });
       },
       [=](const protocol::cancel_run& request) {

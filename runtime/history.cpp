@@ -38,6 +38,24 @@ std::string_view to_string(moment what) noexcept {
 namespace {
 
 std::string quoted(const std::string& text) { return '"' + text + '"'; }
+// What a wait is for.
+std::string awaited(const std::string& event) {
+  return is_signal_event(event) ? "signal " + quoted(std::string{signal_of(event)}) : "event " + quoted(event);
+}
+bool is_taken_over(const storage::pending_record& wait) {
+  return is_signal_event(wait.event) && wait.key.how == storage::listener_key::mode::never;
+}
+std::string rule_of(const std::string& event, const std::string& step) {
+  return (is_signal_event(event) ? "wait_for_signal " : "wait_for_event ") + quoted(step);
+}
+// How a wait ended that took so long.
+std::string arrival(const storage::step_record& row, const std::string& took) {
+  if (row.error) return ": could not wait";
+  if (row.result.is_null()) return ": nothing came within " + took;
+  const auto json = row.result.json();
+  const auto event = json.value("name", std::string{});
+  return (is_signal_event(event) ? ": " + awaited(event) : ": event " + json.value("id", std::string{})) + " arrived after " + took;
+}
 std::string text_of(const recorded_error& error) { return error.name + ": " + error.message; }
 
 // Writes the timeline of one run.
@@ -86,8 +104,7 @@ class chronicle {
         break;
       case step_kind::wait_for_event:
         entry.what = row.result.is_null() ? moment::wait_timed_out : moment::event_arrived;
-        entry.text = quoted(row.id) + (row.result.is_null() ? ": no event within " + took
-                                                            : ": event " + row.result.json().value("id", std::string{}) + " arrived after " + took);
+        entry.text = quoted(row.id) + arrival(row, took);
         break;
       case step_kind::send_event:
         entry.what = moment::event_sent;
@@ -110,8 +127,8 @@ class chronicle {
         case step_kind::run: text += p.due ? ": is tried again at " + to_string(*p.due) : ": is tried again"; break;
         case step_kind::sleep: text += ": sleeps until " + to_string(p.due.value_or(now)); break;
         case step_kind::wait_for_event:
-          text += ": waits for event " + quoted(p.event) + (p.when.empty() ? "" : " when " + p.when) +
-                  (p.due ? " until " + to_string(*p.due) : "");
+          text += ": waits for " + awaited(p.event) + (p.when.empty() ? "" : " when " + p.when) +
+                  (p.due ? " until " + to_string(*p.due) : "") + (is_taken_over(p) ? ", which another run has taken over" : "");
           break;
         case step_kind::invoke: text += ": waits for run " + to_string(p.child) + " of " + quoted(p.event); break;
         case step_kind::send_event: break;
@@ -229,9 +246,11 @@ class inquiry {
   }
 
   void pending_wait(const storage::pending_record& wait) {
-    explained_rule rule{.rule = "wait_for_event " + quoted(wait.step), .event = wait.event};
+    explained_rule rule{.rule = rule_of(wait.event, wait.step), .event = wait.event};
     if (wait.event != incoming_.name) {
       rule.why = "it waits for " + quoted(wait.event) + ", the event is " + quoted(incoming_.name);
+    } else if (is_taken_over(wait)) {
+      rule.why = "another run has taken the signal over";
     } else {
       check_when(rule, wait.when);
       if (rule.applies && id_cast<position>(incoming_.id) < wait.since) {
@@ -247,8 +266,9 @@ class inquiry {
     const auto json = row.result.json();
     const bool is_this = json.value("name", std::string{}) == incoming_.name && json.value("id", std::string{}) == actors::public_id(incoming_);
     if (is_this) result_.resumed = true;
-    result_.rules.push_back({.rule = "wait_for_event " + quoted(row.id),
-                             .event = json.value("name", std::string{}),
+    const auto event = json.value("name", std::string{});
+    result_.rules.push_back({.rule = rule_of(event, row.id),
+                             .event = event,
                              .applies = is_this,
                              .why = is_this ? "it got this event" : "it got event " + json.value("id", std::string{})});
   }

@@ -56,7 +56,8 @@ bool read_events(const storage::snapshot& snapshot, const event_filter& filter, 
     }
     ++seen;
     page.next = stored.id;
-    if (filter.system == system_events::included || !stored.name.starts_with("inngest/")) page.events.push_back(info_of(storage::event_record{stored}));
+    const bool is_system = stored.name.starts_with("inngest/") || is_signal_event(stored.name);
+    if (filter.system == system_events::included || !is_system) page.events.push_back(info_of(storage::event_record{stored}));
     return true;
   });
   return has_more;

@@ -55,6 +55,7 @@ class inspection {
     if (name.size() > limits_.event_name_bytes) {
       add(where + ".event has " + std::to_string(name.size()) + " bytes; the limit is " + std::to_string(limits_.event_name_bytes));
     }
+    if (is_signal_event(name)) add(where + ".event is \"" + name + "\": such names are reserved for signals, which only a wait for a signal gets");
     const auto star = name.find('*');
     if (star == std::string::npos) return;
     if (!may_be_pattern) {

@@ -63,6 +63,15 @@ std::vector<sent> runtime::send(std::span<const event> values) {
   return result;
 }
 
+std::optional<run_id> runtime::send_signal(const std::string& name, const document& data) {
+  state_->check_caller("runtime.send_signal");
+  if (const auto fault = actors::fault_of_signal(name, data, state_->limits())) throw error{errc::invalid_argument, *fault};
+  state_->admit();
+  return state_
+      ->ask<std::optional<run_id>>([&](auto reply) { return actors::send_signal{.name = name, .data = data, .reply = std::move(reply)}; })
+      .value();
+}
+
 cancel_outcome runtime::cancel(const run_id& run, const cancel_request& request) {
   state_->check_caller("runtime.cancel");
   detail::check_text(request.reason, "the reason");

@@ -82,6 +82,9 @@ std::optional<std::string> fault_of(const event& value, const limits& limits) {
            std::to_string(limits.event_name_bytes);
   }
   if (starts_with_reserved(value.name)) return quoted + ": names that begin with \"inngest/\" are reserved for system events";
+  if (is_signal_event(value.name)) {
+    return quoted + ": names that begin with \"" + std::string{signal_prefix} + "\" are reserved for signals";
+  }
   if (!value.data.is_null() && !value.data.is_object()) return quoted + ": data must be an object";
   if (!storage::is_utf8(value.id)) return quoted + ": the id is not UTF-8";
   if (value.id.size() > limits.event_id_bytes) {

@@ -8,8 +8,6 @@ namespace caesura::actors {
 
 namespace {
 
-constexpr duration longest_wait = days{366};
-
 // What one suspension makes of a run: its pending operations and those that are finished at once.
 class beginning {
  public:
@@ -23,10 +21,13 @@ class beginning {
     if (after_.any_from && std::ranges::none_of(command.operations, is_late)) after_.any_from = after_.step_count;
   }
 
+  // Another run waits for a signal that this one was to wait for, and is not to lose it.
+  [[nodiscard]] bool is_refused() const { return conflict_.has_value(); }
+
   [[nodiscard]] bool is_decided(const storage::run_record& run) const { return run.any_from && run.step_count > *run.any_from; }
 
   void begin(const operation_request& request) {
-    if (is_decided(after_)) return;  // another branch is first
+    if (is_refused() || is_decided(after_)) return;  // the run fails, or another branch is first
     if (std::ranges::find(late_, request.step) != late_.end()) return;
     switch (request.kind) {
       case step_kind::run: keep_retry(request); return;
@@ -37,12 +38,22 @@ class beginning {
     }
   }
 
-  // Stores what was begun, then sends and invokes: an event may hit this very run. Null when the run ended over it.
+  // Nothing but rows that were finished before is kept of it.
+  void end_refused() {
+    after_.error = std::move(conflict_);
+    end_run(now_, *before_, std::move(after_), run_status::failed);
+  }
+
+  // Stores what was begun, then takes signals over, invokes and sends: each may hit this very run. Null when the run ended over it.
   run_ptr store() {
     (void)withdraw_losers(after_);  // children are invoked below, if nothing is decided
     const bool is_over = is_decided(after_);
     auto run = replace_run(now_, *before_, std::move(after_));
     if (is_over) return run;
+    for (const auto& event : taken_over_) {
+      run = take_over(event);
+      if (run == nullptr || run->cancelled_by) return run;
+    }
     for (const auto* request : invokes_) run = invoke(run, *request);
     for (const auto* request : sends_) {
       if (is_decided(*run)) break;
@@ -108,7 +119,7 @@ class beginning {
       after_.pending.push_back(*before);
       return;
     }
-    const duration timeout = request.delay.value_or(longest_wait);
+    const duration timeout = request.until ? *request.until - now_.now : request.delay.value_or(longest_wait);
     if (timeout <= duration{0}) {
       finish({.id = request.step, .kind = step_kind::wait_for_event, .started_at = now_.now, .ended_at = now_.now, .name = request.name});
       return;
@@ -128,6 +139,7 @@ class beginning {
       fail(request, "the run waits for " + std::to_string(waits) + " events at once; that is the limit");
       return;
     }
+    if (!may_listen(request)) return;
     const auto& rule = now_.state.wait_rule(request.when);
     const auto trigger = now_.tx.find_event(before_->event);
     if (!trigger) throw error{errc::store_corrupt, "table events: the event of run " + to_string(before_->id) + " is not stored"};
@@ -143,6 +155,36 @@ class beginning {
                               .since = now_.next_id<position>(),
                               .slot = static_cast<std::uint8_t>(waits),
                               .name = request.name});
+  }
+
+  // False: the wait fails, or, when another run waits for the signal, the run.
+  bool may_listen(const operation_request& request) {
+    if (!is_signal_event(request.event)) return true;
+    const std::string signal{signal_of(request.event)};
+    if (!request.conflict) {
+      fail(request, "wait_for_event: names that begin with \"" + std::string{signal_prefix} + "\" are reserved for signals");
+      return false;
+    }
+    if (auto fault = fault_of_signal(signal, {}, now_.state.limits)) {
+      fail(request, std::move(*fault));
+      return false;
+    }
+    const auto other = find_signal_wait(now_, request.event, before_->id);
+    if (other == nullptr) return true;
+    switch (*request.conflict) {
+      case signal_conflict::replace: taken_over_.push_back(request.event); return true;
+      case signal_conflict::fail: break;
+    }
+    conflict_ = recorded_error{.name = signal_conflict_error,
+                               .message = "Signal conflict; signal wait already exists for another run: run " + to_string(other->id) +
+                                          " waits for signal \"" + signal + "\""};
+    refuse(request, conflict_->name, conflict_->message);
+    return false;
+  }
+
+  run_ptr take_over(const std::string& event) {
+    if (const auto other = find_signal_wait(now_, event, before_->id)) lose_signal(now_, *other, event);
+    return settle_sweeps(now_, find_live(now_, before_->id));  // the other may have been waiting for this run, too, and cancel it
   }
 
   void begin_invoke(const operation_request& request) {
@@ -183,7 +225,7 @@ class beginning {
     after.pending.push_back({.kind = step_kind::invoke,
                              .step = request.step,
                              .started_at = now_.now,
-                             .due = request.delay ? std::optional{now_.now + *request.delay} : std::nullopt,
+                             .due = request.delay ? std::optional{now_.now + *request.delay} : request.until,
                              .event = request.function,
                              .child = child,
                              .name = request.name});
@@ -263,10 +305,23 @@ class beginning {
   run_ptr before_;
   storage::run_record after_;
   std::vector<std::string> late_;  // steps that are recorded, and the body did not know it
+  std::optional<recorded_error> conflict_;
+  std::vector<std::string> taken_over_;  // signals for which another run waits
   std::vector<const operation_request*> invokes_;
   std::vector<const operation_request*> sends_;
   std::vector<step_info> rows_;
 };
+
+// Open sweeps act on whoever waits for the signals that the run is about to wait for, and through these maybe on the run. Returns it as it is afterwards.
+run_ptr settle_signals(turn& now, const run_ptr& run, const advance_run& command) {
+  bool has_signals = false;
+  for (const auto& request : command.operations) {
+    if (!request.conflict) continue;
+    has_signals = true;
+    settle_signal_waits(now, request.event, run->id);
+  }
+  return has_signals ? settle_sweeps(now, find_live(now, run->id)) : run;
+}
 
 // The process is stopping: no step starts. The run is queued for the next start.
 void leave_for_next_start(turn& now, const run_ptr& run) {
@@ -286,18 +341,33 @@ void hold_here(turn& now, const run_ptr& run) {
   replace_run(now, *run, std::move(after));
 }
 
+// A cancel came in this very command. What executes still is recorded first: the actor has been told.
+void honour_cancel(turn& now, const run_ptr& run, const advance_run& command) {
+  if (command.in_flight == 0) end_run(now, *run, *run, run_status::cancelled);
+}
+
 }  // namespace
 
 void begin_operations(turn& now, run_ptr run, const advance_run& command) {
-  beginning begun{now, run, command};
-  for (const auto& request : command.operations) begun.begin(request);
-  run = begun.store();
+  run = settle_signals(now, run, command);
   if (run == nullptr) return;
-  auto after = *run;
-  if (after.cancelled_by) {  // by an event that it sent itself
-    end_run(now, *run, std::move(after), run_status::cancelled);
+  if (run->cancelled_by) {
+    honour_cancel(now, run, command);
     return;
   }
+  beginning begun{now, run, command};
+  for (const auto& request : command.operations) begun.begin(request);
+  if (begun.is_refused()) {
+    begun.end_refused();
+    return;
+  }
+  run = begun.store();
+  if (run == nullptr) return;
+  if (run->cancelled_by) {  // by an event that it sent itself, or by whose signal it took over
+    honour_cancel(now, run, command);
+    return;
+  }
+  auto after = *run;
   if (auto limit = over_limit(now.state, after, 0, 0)) {
     after.error = std::move(limit);
     end_run(now, *run, std::move(after), run_status::failed);

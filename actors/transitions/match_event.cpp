@@ -91,7 +91,7 @@ run_ptr resume_waits(turn& now, const run_ptr& run, const storage::event_record&
     return true;
   });
   if (rows.empty()) return run;
-  consume(after, record);
+  if (!is_signal_event(record.name)) consume(after, record);  // no wait looks back for a signal
   const auto losers = withdraw_losers(after);
   wake_run(now, *run, std::move(after), std::move(rows), {});
   cancel_losers(now, losers);

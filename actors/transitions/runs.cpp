@@ -68,8 +68,10 @@ void erase_cancel_listeners(router_state& state, const storage::run_record& run)
   for (std::size_t i = 0; i < run.cancel_keys.size(); ++i) erase_listener(state, cancel_listener(def, run, i));
 }
 
+// A wait whose signal another run has taken over stays, with another key.
 bool stands_in(const storage::pending_record& wait, const storage::run_record& run) {
-  return std::ranges::any_of(run.pending, [&](const auto& p) { return is_wait(p) && p.since == wait.since && p.slot == wait.slot; });
+  return std::ranges::any_of(run.pending,
+                             [&](const auto& p) { return is_wait(p) && p.since == wait.since && p.slot == wait.slot && p.key == wait.key; });
 }
 
 void update_waits(router_state& state, const storage::run_record& before, const storage::run_record& after) {

@@ -3,7 +3,9 @@
 // One verb per file. Each takes its turn, validates before it writes, and appends what must happen after the commit.
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "actors/commands.hpp"
@@ -27,6 +29,18 @@ accepted_event route_event(turn& now, storage::event_record record, std::string_
 void match_event(turn& now, const storage::event_record& record);
 // Lets one event act on one run; returns the run as it is afterwards (null: ended).
 run_ptr hit_by_event(turn& now, run_ptr run, const storage::event_record& record);
+
+// send_signal.cpp
+void apply(turn& now, const send_signal& command);
+// What is wrong with a signal; nullopt when nothing is. A wait has no data.
+[[nodiscard]] std::optional<std::string> fault_of_signal(std::string_view name, const document& data, const limits& limits);
+// The run, other than `besides`, that waits for the signal of this event, as the open transaction has it; null: none. A run whose cancel is recorded
+// waits no more.
+[[nodiscard]] run_ptr find_signal_wait(turn& now, const std::string& event, const run_id& besides);
+// Lets the open sweeps act on the runs that find_signal_wait looks at. May change any run.
+void settle_signal_waits(turn& now, const std::string& event, const run_id& besides);
+// Another run waits for the signal from now on: this one's wait ends by its timeout, or at once if it has none.
+void lose_signal(turn& now, const storage::run_record& run, const std::string& event);
 
 // sweeps.cpp
 // Lets every open sweep act on a run before anything else does; returns the run as it is afterwards (null: ended or none).
@@ -86,6 +100,8 @@ void apply(turn& now, const define_functions& command);
 void try_held_runs(turn& now, const std::string& function, const position& place);
 
 // begin_operations.cpp
+// The timeout of a wait that has none.
+inline constexpr duration longest_wait = days{366};
 // The body has stopped at operations: records waits and timers, finishes what is finished already, starts steps.
 void begin_operations(turn& now, run_ptr run, const advance_run& command);
 

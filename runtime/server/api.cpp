@@ -43,6 +43,7 @@ constexpr std::array table{
     entry{{"GET", "/v0/runs/{run_id}/batch"}, access::key, api::batch_of_run},
     entry{{"GET", "/v0/runs/{run_id}/actions"}, access::key, api::actions_of_run},
     entry{{"POST", "/v1/checkpoint/{run_id}/async"}, access::key, api::checkpoint},
+    entry{{"POST", "/v1/signals"}, access::key, api::send_signal},
     entry{{"POST", "/v1/syncs"}, access::key, nullptr, api::sync_app},
     entry{{"GET", "/v1/stream"}, access::key, nullptr, api::stream_runs},
     entry{{"GET", "/v1/events"}, access::key, api::list_events},

@@ -174,6 +174,16 @@ response invoke(const api_call& call) {
   return plain(200, {{"id", to_string(done.event)}, {"run_id", to_string(done.run)}, {"status", 200}});
 }
 
+response send_signal(const api_call& call) {
+  const auto told = call.object();
+  const auto signal = told.find("signal");
+  if (signal == told.end() || !signal->is_string() || signal->get_ref<const std::string&>().empty()) throw refusal{400, "signal is required: the name of the signal, a text"};
+  const auto data = told.find("data");
+  const auto run = call.parts.runtime.send_signal(signal->get<std::string>(), data == told.end() ? document{} : document(*data));
+  if (!run) throw refusal{404, "No signal found"};
+  return enveloped({{"run_id", to_string(*run)}});
+}
+
 response checkpoint(const api_call& call) {
   auto told = read_checkpoint(call.body());
   const auto& text = call.arguments[0];

@@ -368,7 +368,7 @@ class world {
     const auto id = to_string(run);
     for (const auto& step : parts_.runtime.steps(run)) {
       auto made = std::make_shared<node>(node{.type = "RunTraceSpan"});
-      const auto kind = kind_text(step.kind);
+      const auto kind = kind_text(step);
       made->scalars = span(id, step.name.empty() ? step.id : step.name, step.started_at, step.ended_at);
       made->scalars.update({{"spanID", id + "/" + step.id},
                             {"parentSpanID", id},
@@ -386,13 +386,13 @@ class world {
     }
     return spans;
   }
-  static std::string kind_text(step_kind kind) {
-    switch (kind) {
+  static std::string kind_text(const caesura::step_info& step) {
+    switch (step.kind) {
       case step_kind::run:
       case step_kind::send_event:
         return "RUN";
       case step_kind::sleep: return "SLEEP";
-      case step_kind::wait_for_event: return "WAIT_FOR_EVENT";
+      case step_kind::wait_for_event: return signal_got(step) ? "WAIT_FOR_SIGNAL" : "WAIT_FOR_EVENT";
       case step_kind::invoke: return "INVOKE";
     }
     return "RUN";
@@ -404,6 +404,7 @@ class world {
         return std::make_shared<node>(node{.type = "RunStepInfo", .scalars = {{"type", "step.run"}}});
       case step_kind::sleep: return std::make_shared<node>(node{.type = "SleepStepInfo", .scalars = {{"sleepUntil", to_string(step.ended_at)}}});
       case step_kind::wait_for_event: {
+        if (const auto signal = signal_got(step)) return std::make_shared<node>(node{.type = "WaitForSignalStepInfo", .scalars = {{"signal", *signal}, {"timedOut", false}}});
         const auto event = step.result.json();
         return std::make_shared<node>(node{.type = "WaitForEventStepInfo",
                                            .scalars = {{"eventName", event.is_object() ? event.value("name", "") : ""},
@@ -428,7 +429,9 @@ class world {
     const auto steps = parts_.runtime.steps(*run);
     const auto step = std::ranges::find(steps, id.substr(slash + 1), &caesura::step_info::id);
     if (step == steps.end()) throw unmet{"run " + id.substr(0, slash) + " has no step \"" + id.substr(slash + 1) + "\""};
-    return output_node(step->error ? json(nullptr) : step->result.json(), step->error, step->error ? step->result.json() : json{});
+    auto result = step->result.json();
+    if (const auto signal = signal_got(*step)) result = {{"signal", *signal}, {"data", result["data"]}};
+    return output_node(step->error ? json(nullptr) : result, step->error, step->error ? result : json{});
   }
   static node_ptr output_node(const json& data, const std::optional<recorded_error>& error, const json& whole) {
     auto made = std::make_shared<node>(node{.type = "RunTraceSpanOutput"});

@@ -216,6 +216,8 @@ class answer_reader {
       wait.when = first_of(op, "if", nullptr);
       set_timeout(wait, op);
       if (!wait.delay && !wait.until) wait.delay = duration{0};
+    } else if (code == "WaitForSignal") {
+      read_signal_wait(op);
     } else if (code == "InvokeFunction") {
       auto& invoke = name(operation::what::invoke, op);
       invoke.function = first_of(op, "function_id", nullptr);
@@ -244,6 +246,29 @@ class answer_reader {
   }
   operation& name(operation::what kind, const json& op) {
     return answer_.operations.emplace_back(operation{.kind = kind, .id = text_in(op, "id"), .name = name_of(op)});
+  }
+  // Each member has one form: what has another is refused.
+  void read_signal_wait(const json& op) {
+    const auto* opts = object_in(op, "opts");
+    if (opts == nullptr || !opts->is_object()) return refuse("WaitForSignal: opts is no object");
+    auto& wait = name(operation::what::wait_for_signal, op);
+    const auto* signal = object_in(*opts, "signal");
+    if (signal == nullptr || !signal->is_string() || signal->get_ref<const std::string&>().empty()) {
+      return refuse("WaitForSignal: opts.signal is no text that names a signal");
+    }
+    wait.signal = signal->get<std::string>();
+    const auto* timeout = object_in(*opts, "timeout");
+    if (timeout != nullptr && !timeout->is_string()) return refuse("WaitForSignal: opts.timeout is no text");
+    const auto length = text_in(*opts, "timeout");
+    if (length.empty()) {
+      wait.delay = duration{0};
+    } else if (!set_end(wait, length)) {
+      return refuse("WaitForSignal: opts.timeout is \"" + length + "\", which is no duration and no time");
+    }
+    const auto* conflict = object_in(*opts, "conflict");
+    if (conflict == nullptr || *conflict == "fail") return;
+    if (*conflict != "replace") return refuse("WaitForSignal: opts.conflict is " + conflict->dump(-1, ' ', false, json::error_handler_t::replace) + R"(; it must be "fail" or "replace")");
+    wait.conflict = signal_conflict::replace;
   }
   void set_timeout(operation& to, const json& op) {
     const auto text = first_of(op, "timeout", nullptr);
@@ -328,6 +353,14 @@ void add_error(std::string& text, const step_info& row) {
   text += '}';
 }
 
+void add_signal(std::string& text, const std::string& name, const step_info& row) {
+  text += "{\"data\":{\"signal\":";
+  http::append_json_text(text, name);
+  text += ",\"data\":";
+  http::append_json(text, storage::document_view{row.result.bytes()}.find("data"));
+  text += "}}";
+}
+
 // A recorded step as its code will be given it.
 void add_memo(std::string& text, const step_info& row) {
   if (row.error) {
@@ -336,6 +369,8 @@ void add_memo(std::string& text, const step_info& row) {
     text += "{\"data\":";
     add_value(text, row.result);
     text += '}';
+  } else if (const auto signal = signal_got(row)) {
+    add_signal(text, *signal, row);
   } else {
     add_value(text, row.result);  // a sleep: null; a wait: the event, or null
   }
@@ -427,6 +462,13 @@ std::string call_body(const remote::call& call) {
           std::to_string(call.steps.size()) + "-" + std::to_string(call.attempt) + "\",\"generation_id\":" + std::to_string(call.activation) +
           ",\"job_id\":\"" + run + "\",\"disable_immediate_execution\":" + (call.plans_only ? "true" : "false") + ",\"use_api\":false}";
   return text + ",\"version\":-1,\"use_api\":false}";
+}
+
+std::optional<std::string> signal_got(const step_info& row) {
+  if (row.kind != step_kind::wait_for_event) return std::nullopt;
+  const auto event = storage::document_view{row.result.bytes()}.find("name");
+  if (event.kind() != storage::value_kind::text || !is_signal_event(event.text())) return std::nullopt;
+  return std::string{signal_of(event.text())};
 }
 
 answer read_response(const http::response& response, std::string_view step) try {

@@ -49,6 +49,9 @@ struct app_registration {
 [[nodiscard]] std::string events_body(const std::vector<event>& triggers);
 [[nodiscard]] std::string steps_body(const std::vector<step_info>& steps);
 
+// The name of the signal that a recorded wait got; nullopt: it got none, or the row is none of a signal.
+[[nodiscard]] std::optional<std::string> signal_got(const step_info& row);
+
 // What an app's response to a call of `step` means. Throws nothing of its own: what cannot be read is a failed attempt.
 [[nodiscard]] remote::answer read_response(const http::response& response, std::string_view step);
 

@@ -98,6 +98,18 @@ BOOST_FIXTURE_TEST_CASE(of_what_is_sent, limits_world) {
       16 * 1024 * 1024, "one send has 16777217 bytes; the limit is 16777216");
 }
 
+BOOST_FIXTURE_TEST_CASE(of_a_signal, limits_world) {
+  open_one([](context step, std::size_t size) -> task<> {
+    const std::string name(size, 's');
+    co_await step.wait_for_signal(name).timeout(1h);
+  });
+  is_at_and_past([&](std::size_t n) { (void)runtime().send_signal(std::string(n, 's')); }, 240, "name has 241 bytes; the limit is 240");
+  is_at_and_past([&](std::size_t n) { (void)runtime().send_signal("s", std::string(n - 6, 'x')); }, 512 * 1024, "has 524289 bytes; the limit is 524288");
+  BOOST_TEST(refusal([&] { (void)runtime().send_signal(""); }).find("no name") != std::string::npos);
+  BOOST_TEST(refusal([&] { (void)runtime().send_signal("\xff"); }).find("UTF-8") != std::string::npos);
+  run_is_at_and_past(240, "name has 241 bytes; the limit is 240", run_status::waiting);
+}
+
 BOOST_FIXTURE_TEST_CASE(of_a_step_id, limits_world) {
   open_one([](context step, std::size_t size) -> task<> {
     const std::string id(size, 's');

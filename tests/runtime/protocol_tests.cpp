@@ -95,10 +95,22 @@ BOOST_FIXTURE_TEST_CASE(a_night_shift_by_messages, protocol_world) {
   BOOST_TEST((ask<protocol::cancel_answer>(protocol::cancel_run{again, "r", "b"}).outcome == cancel_outcome::cancelled));
 }
 
+BOOST_FIXTURE_TEST_CASE(a_signal_by_message_says_whom_it_resumed, protocol_world) {
+  open({{.id = "asker", .triggers = {{.event = "ask"}}, .body = [](context step) -> task<> { co_await step.wait_for_signal("answer"); }}});
+  const auto one = start({.name = "ask"});
+  run();
+  BOOST_TEST(!ask<protocol::signal_answer>(protocol::send_signal{.name = "question"}).is_resumed);
+  const auto answered = ask<protocol::signal_answer>(protocol::send_signal{.name = "answer", .data = 42});
+  BOOST_TEST(answered.is_resumed);
+  BOOST_TEST(answered.run == one);
+  BOOST_TEST(status(one) == run_status::completed);
+}
+
 BOOST_FIXTURE_TEST_CASE(what_a_call_refuses_is_refused_to_an_actor_with_the_same_sentence, protocol_world) {
   open_all();
   const auto one = start({.name = "go", .data = {{"id", 1}}});
   is_refused<protocol::event_accepted>(protocol::send_event{{.name = "inngest/mine"}}, "inngest/");
+  is_refused<protocol::signal_answer>(protocol::send_signal{}, "no name");
   is_refused<protocol::run_ended>(protocol::watch_run{}, "is stored");
   is_refused<protocol::runs_previewed>(protocol::preview_runs{}, "filter");
   is_refused<protocol::runs_previewed>(protocol::preview_runs{{.when = "event.data.id =="}}, "expression");

@@ -35,6 +35,9 @@ operation plans(const std::string& id) { return {.kind = operation::what::planne
 operation waits(const std::string& id, const std::string& event, duration timeout) {
   return {.kind = operation::what::wait_for_event, .id = id, .delay = timeout, .event = event, .when = "event.data.id == async.data.id"};
 }
+operation waits_for_signal(const std::string& id, const std::string& signal, signal_conflict conflict = signal_conflict::fail) {
+  return {.kind = operation::what::wait_for_signal, .id = id, .delay = 24h, .signal = signal, .conflict = conflict};
+}
 
 struct remote_world : testing::world {
   remote_world() { open(functions()); }
@@ -278,6 +281,72 @@ BOOST_FIXTURE_TEST_CASE(waits_for_an_event_and_is_given_it, remote_world) {
   runtime().send({.name = "order.paid", .data = {{"id", "t-1"}}});
   BOOST_REQUIRE(calls().size() == 1U);
   BOOST_TEST(calls()[0].call.steps.at(0).result.json().at("name") == "order.paid");
+}
+
+BOOST_FIXTURE_TEST_CASE(waits_for_a_signal_and_is_given_it, remote_world) {
+  const auto run = start();
+  reply(names({waits_for_signal("h1", "approval")}));
+  BOOST_TEST(status(run) == run_status::waiting);
+  BOOST_TEST((runtime().send_signal("approval", 7) == run));
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_TEST(calls()[0].call.steps.at(0).result.json().at("data") == 7);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_conflict_of_signals_fails_the_run_without_another_call, remote_world) {
+  const auto one = start();
+  reply(names({waits_for_signal("h1", "approval")}));
+  const auto two = start();
+  reply(names({waits_for_signal("h1", "approval")}));
+  BOOST_TEST(status(two) == run_status::failed);
+  BOOST_TEST(runtime().get(two)->error->name == signal_conflict_error);
+  const auto three = start();
+  reply(names({waits_for_signal("h1", "approval", signal_conflict::replace)}));
+  advance(1h);
+  BOOST_TEST(calls().empty());
+  BOOST_TEST(status(one) == run_status::waiting);
+  crash();
+  open(functions());
+  BOOST_TEST((runtime().send_signal("approval") == three));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_run_that_is_being_cancelled_waits_for_no_signal_although_its_call_is_out, remote_world) {
+  const auto one = start();
+  reply(names({plans("a"), waits_for_signal("h1", "approval")}));
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_TEST(runtime().cancel(one) == cancel_outcome::cancelling);
+  BOOST_TEST(!runtime().send_signal("approval").has_value());
+  const auto two = start();
+  reply_to(remote::next_call, names({waits_for_signal("h1", "approval")}));
+  BOOST_TEST(status(two) == run_status::waiting);
+  BOOST_TEST((runtime().send_signal("approval") == two));
+  reply_to("a", did("a"));
+  BOOST_TEST(status(one) == run_status::cancelled);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_wait_ends_at_the_time_that_its_code_has_named, remote_world) {
+  start();
+  auto wait = waits("paid", "order.paid", 1h);
+  wait.delay.reset();
+  wait.until = now() + 1h;
+  reply(names({wait}));
+  advance(1h - 1ms);
+  BOOST_TEST(calls().empty());
+  advance(1ms);
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_TEST(calls()[0].call.steps.at(0).result.is_null());
+}
+
+BOOST_FIXTURE_TEST_CASE(an_invocation_times_out_at_the_time_that_its_code_has_named, remote_world) {
+  start();
+  reply(names({{.kind = operation::what::invoke, .id = "child", .until = now() + 1h, .function = "app-fn"}}));
+  BOOST_REQUIRE(calls().size() == 1U);  // the child's
+  const auto child = calls()[0].call.run;
+  advance(1h - 1ms);
+  BOOST_TEST(calls().size() == 1U);
+  advance(1ms);
+  BOOST_REQUIRE(calls().size() == 2U);
+  BOOST_TEST(calls()[1].call.run != child);
+  BOOST_TEST(calls()[1].call.steps.at(0).error->name == invoke_error::timed_out);
 }
 
 BOOST_FIXTURE_TEST_CASE(asks_as_soon_as_the_first_operation_is_finished_when_the_answer_says_so, remote_world) {

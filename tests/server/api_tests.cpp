@@ -18,6 +18,9 @@ const std::string unknown_id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
 // Sleeps for an hour.
 json rests(const json&) { return json::array({{{"op", "Sleep"}, {"id", "h1"}, {"name", "1h"}}}); }
 
+// Waits for a signal for an hour.
+json asks(const json&) { return json::array({{{"op", "WaitForSignal"}, {"id", "h1"}, {"opts", {{"signal", "approval"}, {"timeout", "1h"}, {"conflict", "fail"}}}}}); }
+
 std::vector<std::string> ids_in(const reply& told) {
   std::vector<std::string> ids;
   for (const auto& one : told.body["data"]) ids.push_back(one["internal_id"]);
@@ -66,6 +69,46 @@ BOOST_AUTO_TEST_CASE(an_event_is_shown_with_its_runs) {
   }
   BOOST_TEST(world.ask("GET", "/v1/events/none/runs").status == 400);
   BOOST_TEST(world.ask("GET", "/v1/events/" + unknown_id + "/runs").status == 404);
+}
+
+BOOST_AUTO_TEST_CASE(a_signal_resumes_the_run_that_waits_for_it_and_is_sent_to_nobody_else) {
+  fake_app app{[](const json& call) -> json {
+    if (!call["steps"].contains("h1")) return asks(call);
+    return {{"got", call["steps"]["h1"]}};
+  }};
+  server_world world;
+  world.ask("POST", "/fn/register", app.registration());
+  const auto run = world.start({{"n", 1}});
+  world.reaches(run, run_status::waiting);
+  BOOST_TEST(world.ask("POST", "/v1/signals", {{"signal", "other"}, {"data", 1}}).status == 404);
+  const auto conflicting = world.start({{"n", 2}});
+  const auto refused = world.ended(conflicting);
+  BOOST_TEST(refused["status"] == "Failed");
+  BOOST_TEST(refused["output"]["message"].get<std::string>().find("Signal conflict; signal wait already exists for another run") == 0U);
+  const auto sent = world.ask("POST", "/v1/signals", {{"signal", "approval"}, {"data", {{"by", "ann"}}}});
+  BOOST_TEST(sent.status == 200);
+  BOOST_TEST(sent.body["data"]["run_id"] == run);
+  BOOST_TEST(world.ended(run)["output"]["got"] == (json{{"data", {{"signal", "approval"}, {"data", {{"by", "ann"}}}}}}));
+  const auto again = world.ask("POST", "/v1/signals", {{"signal", "approval"}});
+  BOOST_TEST(again.status == 404);
+  BOOST_TEST(again.body["error"] == "No signal found");
+  BOOST_TEST(world.ask("GET", "/v1/events?name=caesura/signal:approval").body["data"].size() == 1U);
+  for (const auto& one : world.ask("GET", "/v1/events").body["data"]) BOOST_TEST(one["name"] == "go");
+}
+
+BOOST_AUTO_TEST_CASE(a_signal_of_a_wrong_form_is_refused_with_the_name_of_the_member) {
+  server_world world;
+  for (const json& bad : {json::object(), json{{"signal", 5}}, json{{"signal", ""}}, json{{"signal", std::string(241, 's')}}, json::array()}) {
+    const auto told = world.ask("POST", "/v1/signals", bad);
+    BOOST_TEST(told.status == 400, bad.dump());
+    BOOST_TEST((bad.is_array() || told.text.find("signal") != std::string::npos), told.text);
+  }
+  BOOST_TEST(world.ask("POST", "/v1/signals", "{").status == 400);
+  BOOST_TEST(world.ask("POST", "/v1/signals", {{"signal", std::string(240, 's')}}).status == 404);
+  BOOST_TEST(world.ask("GET", "/v1/signals").status == 405);
+  const auto forged = world.ask("POST", "/e/key", {{"name", "caesura/signal:approval"}});
+  BOOST_TEST(forged.status == 400);
+  BOOST_TEST(forged.text.find("reserved for signals") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(the_jobs_of_a_run_are_what_is_planned_for_it) {

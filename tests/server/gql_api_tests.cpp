@@ -11,6 +11,9 @@ using namespace server_test;
 struct gql_world : server_world {
   fake_app app{[](const json& call) -> json {
     if (call["event"]["data"].value("rest", false)) return json::array({{{"op", "Sleep"}, {"id", "h1"}, {"name", "1h"}}});
+    if (call["event"]["data"].value("ask", false) && call["steps"].empty()) {
+      return json::array({{{"op", "WaitForSignal"}, {"id", "h1"}, {"opts", {{"signal", "approval"}, {"timeout", "1h"}}}}});
+    }
     if (!call["steps"].contains("h1")) return json::array({{{"op", "StepRun"}, {"id", "h1"}, {"displayName", "first"}, {"data", {{"a", 1}}}}});
     return {{"sum", 3}};
   }};
@@ -49,6 +52,19 @@ BOOST_FIXTURE_TEST_CASE(a_run_is_shown_with_its_trace_and_outputs, gql_world) {
   BOOST_TEST(message(gql("{ run(runID: \"none\") { status } }")).find("none") != std::string::npos);
   BOOST_TEST(message(gql("{ runTraceSpanOutputByID(outputID: \"none\") { data } }")).find("outputID") != std::string::npos);
   BOOST_TEST(gql("query($id: ID!) { functionRun(query: {functionRunId: $id}) { output status } }", {{"id", run}})["data"]["functionRun"]["status"] == "COMPLETED");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_signal_is_shown_as_what_it_was, gql_world) {
+  const auto run = start({{"ask", true}});
+  reaches(run, run_status::waiting);
+  BOOST_TEST(ask("POST", "/v1/signals", {{"signal", "approval"}, {"data", 7}}).status == 200);
+  ended(run);
+  const auto told = gql("query($id: String!) { run(runID: $id) { trace { childrenSpans { stepOp outputID stepInfo { __typename ... on WaitForSignalStepInfo { signal timedOut } } } } } }",
+                        {{"id", run}})["data"]["run"]["trace"]["childrenSpans"].at(0);
+  BOOST_TEST(told["stepOp"] == "WAIT_FOR_SIGNAL");
+  BOOST_TEST(told["stepInfo"] == (json{{"__typename", "WaitForSignalStepInfo"}, {"signal", "approval"}, {"timedOut", false}}));
+  const auto output = gql("query($id: String!) { runTraceSpanOutputByID(outputID: $id) { data } }", {{"id", told["outputID"]}})["data"];
+  BOOST_TEST(json::parse(output["runTraceSpanOutputByID"]["data"].get<std::string>()) == (json{{"signal", "approval"}, {"data", 7}}));
 }
 
 BOOST_FIXTURE_TEST_CASE(runs_are_listed_by_filter_page_by_page, gql_world) {

@@ -119,6 +119,9 @@ struct walked_world {
       }
       auto told = is_sync ? json{{"app_id", "app"}, {"functions", app.registration()["functions"]}} : json(1);
       if (!is_sync && json::parse(request.body)["event"]["data"].value("rest", false)) told = json::array({{{"op", "Sleep"}, {"id", "h1"}, {"name", "1h"}}});
+      if (!is_sync && json::parse(request.body)["event"]["data"].value("ask", false) && json::parse(request.body)["steps"].empty()) {
+        told = json::array({{{"op", "WaitForSignal"}, {"id", "h1"}, {"opts", {{"signal", "approval"}, {"timeout", "1h"}}}}});
+      }
       auto response = http::response::json(told.is_array() ? 206 : 200, told.dump());
       response.headers.add("x-inngest-sdk", "test");
       response.headers.add("x-inngest-sync-kind", "in_band");
@@ -195,6 +198,12 @@ BOOST_FIXTURE_TEST_CASE(every_documented_operation_and_status_is_what_the_server
   ask("POST", "/v1/syncs", "/v1/syncs", {{"url", app.url()}});
   ask("POST", "/v1/syncs", "/v1/syncs", json::object());
   ask("POST", "/v1/syncs", "/v1/syncs", {{"url", "odd"}});
+  const auto asking = world.start({{"ask", true}});
+  world.reaches(asking, run_status::waiting);
+  ask("POST", "/v1/signals", "/v1/signals", {{"signal", "approval"}, {"data", 7}});
+  ask("POST", "/v1/signals", "/v1/signals", {{"signal", "approval"}});
+  ask("POST", "/v1/signals", "/v1/signals", json::object());
+  world.ended(asking);
   ask("POST", "/e/{event_key}", "/e/key", {{"name", "other"}});
   ask("POST", "/e/{event_key}", "/e/key", {{"name", "inngest/x"}});
   ask("POST", "/e/{event_key}", "/e/key", {{"name", "other"}, {"id", "o1"}, {"data", {{"n", 2}}}});

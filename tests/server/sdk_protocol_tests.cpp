@@ -123,6 +123,9 @@ BOOST_AUTO_TEST_CASE(a_call_carries_event_and_recorded_steps_in_their_shapes) {
                 {.id = "h2", .kind = step_kind::sleep},
                 {.id = "h3", .result = {{"name", "Error"}, {"message", "no"}}, .error = recorded_error{.name = "Error", .message = "no"}},
                 {.id = "h4", .kind = step_kind::wait_for_event, .result = {{"name", "paid"}, {"data", {{"a", 1}}}}},
+                {.id = "h6", .kind = step_kind::wait_for_event, .result = {{"name", "caesura/signal:approval"}, {"id", "e2"}, {"data", 7}, {"ts", 5}}},
+                {.id = "h7", .kind = step_kind::wait_for_event, .result = {{"name", "caesura/signal:approval"}, {"id", "e3"}, {"data", nullptr}, {"ts", 5}}},
+                {.id = "h8", .kind = step_kind::wait_for_event},
                 {.id = "h5", .kind = step_kind::invoke, .error = recorded_error{.name = std::string{invoke_error::timed_out}, .message = "late"}}};
   const auto body = json::parse(call_body(call));
   BOOST_TEST(body["event"]["data"]["n"] == 2);
@@ -131,12 +134,15 @@ BOOST_AUTO_TEST_CASE(a_call_carries_event_and_recorded_steps_in_their_shapes) {
   BOOST_TEST(body["steps"]["h2"].is_null());
   BOOST_TEST(body["steps"]["h3"]["error"]["message"] == "no");
   BOOST_TEST(body["steps"]["h4"]["name"] == "paid");
+  BOOST_TEST(body["steps"]["h6"] == (json{{"data", {{"signal", "approval"}, {"data", 7}}}}));
+  BOOST_TEST(body["steps"]["h7"] == (json{{"data", {{"signal", "approval"}, {"data", nullptr}}}}));
+  BOOST_TEST(body["steps"]["h8"].is_null());
   BOOST_TEST(body["steps"]["h5"]["error"]["name"] == "InngestInvokeTimeoutError");
   BOOST_TEST(body["ctx"]["attempt"] == 1);
   BOOST_TEST(body["ctx"]["max_attempts"] == 5);
   BOOST_TEST(body["ctx"]["qi_id"] == "7");
   BOOST_TEST(body["ctx"]["disable_immediate_execution"] == true);
-  BOOST_TEST(body["ctx"]["stack"]["current"] == 5);
+  BOOST_TEST(body["ctx"]["stack"]["current"] == 8);
 }
 
 BOOST_AUTO_TEST_CASE(responses_become_answers) {
@@ -161,6 +167,39 @@ BOOST_AUTO_TEST_CASE(responses_become_answers) {
   BOOST_TEST(operation({{"op", "DiscoveryRequest"}, {"id", "h"}}).asks_again);
   BOOST_TEST(operation({{"op", "RunComplete"}, {"id", "h"}, {"data", 5}}).is_completed);
   BOOST_TEST(operation({{"op", "StepPlanned"}, {"id", "h"}, {"opts", {{"parallelMode", "race"}}}}).goes_on_at_first);
+}
+
+BOOST_AUTO_TEST_CASE(a_wait_for_a_signal_has_a_name_a_timeout_and_a_conflict) {
+  const auto waits = [](const json& opts) { return operation({{"op", "WaitForSignal"}, {"id", "h"}, {"displayName", "approve"}, {"opts", opts}}); };
+  const auto wait = waits({{"signal", "approval"}, {"timeout", "1h"}, {"conflict", "replace"}});
+  BOOST_TEST(!wait.error.has_value());
+  BOOST_REQUIRE(wait.operations.size() == 1U);
+  BOOST_TEST((wait.operations[0].kind == remote::operation::what::wait_for_signal));
+  BOOST_TEST(wait.operations[0].id == "h");
+  BOOST_TEST(wait.operations[0].name == "approve");
+  BOOST_TEST(wait.operations[0].signal == "approval");
+  BOOST_TEST((wait.operations[0].delay == 1h));
+  BOOST_TEST((wait.operations[0].conflict == signal_conflict::replace));
+  BOOST_TEST((waits({{"signal", "s"}, {"timeout", "1h"}, {"conflict", "fail"}}).operations.at(0).conflict == signal_conflict::fail));
+  BOOST_TEST((waits({{"signal", "s"}, {"timeout", "1h"}}).operations.at(0).conflict == signal_conflict::fail));
+  BOOST_TEST(waits({{"signal", "s"}, {"timeout", "2030-01-01T00:00:00.000Z"}}).operations.at(0).until.has_value());
+  BOOST_TEST((waits({{"signal", "s"}}).operations.at(0).delay == duration{0}));
+
+  const std::vector<std::pair<json, std::string>> wrong{{json(nullptr), "opts is no object"},
+                                                        {json(5), "opts is no object"},
+                                                        {json{{"timeout", "1h"}}, "opts.signal"},
+                                                        {json{{"signal", ""}, {"timeout", "1h"}}, "opts.signal"},
+                                                        {json{{"signal", 5}, {"timeout", "1h"}}, "opts.signal"},
+                                                        {json{{"signal", "s"}, {"timeout", "soon"}}, "opts.timeout is \"soon\""},
+                                                        {json{{"signal", "s"}, {"timeout", 5}}, "opts.timeout"},
+                                                        {json{{"signal", "s"}, {"timeout", "1h"}, {"conflict", "odd"}}, "opts.conflict is \"odd\""},
+                                                        {json{{"signal", "s"}, {"timeout", "1h"}, {"conflict", 5}}, "opts.conflict is 5"}};
+  for (const auto& [opts, part] : wrong) {
+    const auto refused = waits(opts);
+    BOOST_TEST(refused.is_final, opts.dump());
+    BOOST_REQUIRE(refused.error.has_value());
+    BOOST_TEST(refused.error->message.find(part) != std::string::npos, refused.error->message << " does not say " << part);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(failures_say_whether_they_are_tried_again) {

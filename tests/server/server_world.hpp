@@ -6,7 +6,9 @@
 
 #include <future>
 #include <memory>
+#include <stdexcept>
 #include <string>
+#include <thread>
 
 #include <nlohmann/json.hpp>
 
@@ -85,6 +87,13 @@ class server_world {
   json ended(const std::string& run) {
     BOOST_REQUIRE(server_->runtime().wait(*parse_id<run_id>(run), 60s).has_value());
     return ask("GET", "/v1/runs/" + run).body["data"];
+  }
+  void reaches(const std::string& run, run_status status) {
+    const auto give_up = std::chrono::steady_clock::now() + 60s;
+    while (server_->runtime().get(*parse_id<run_id>(run)).value().status != status) {
+      if (std::chrono::steady_clock::now() > give_up) throw std::runtime_error{"the run does not come to be as expected"};
+      std::this_thread::yield();
+    }
   }
   server::server& server() { return *server_; }
   [[nodiscard]] std::uint16_t port() const { return server_->port(); }

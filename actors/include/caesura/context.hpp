@@ -18,6 +18,7 @@
 #include <caesura/document.hpp>
 #include <caesura/event.hpp>
 #include <caesura/retry.hpp>
+#include <caesura/signal.hpp>
 #include <caesura/task.hpp>
 
 namespace caesura {
@@ -118,6 +119,14 @@ struct parts;
 class wait_operation final : public operation_of<std::optional<event>> {
  public:
   explicit wait_operation(std::string_view name) : operation_of{step_kind::wait_for_event, name} { event_name = name; }
+
+ protected:
+  void decode(const document& result) override;
+};
+
+class signal_operation final : public operation_of<std::optional<received_signal>> {
+ public:
+  explicit signal_operation(std::string_view name);
 
  protected:
   void decode(const document& result) override;
@@ -384,6 +393,31 @@ class [[nodiscard("co_await it")]] wait_awaiter : public detail::awaiter<std::op
   }
 };
 
+// What step.wait_for_signal returns: awaiting it gives what was sent, or nullopt once the timeout has passed or another run has taken the signal over.
+class [[nodiscard("co_await it")]] signal_awaiter : public detail::awaiter<std::optional<received_signal>> {
+ public:
+  using awaiter::awaiter;
+
+  // Default and maximum: 366 days.
+  signal_awaiter&& timeout(duration value) && {
+    detail::check_duration("the timeout of wait_for_signal", value);
+    op_->delay = value;
+    return std::move(*this);
+  }
+  // When another run waits for the signal, this one waits in its place: the other's wait gets the signal no more and ends by its timeout, or at once if
+  // it has none. Default: this run fails.
+  signal_awaiter&& replace() && {
+    op_->conflict = signal_conflict::replace;
+    return std::move(*this);
+  }
+  // The step id; default: the signal's name.
+  signal_awaiter&& named(std::string_view id) && {
+    detail::check_step_id(id);
+    op_->id = id;
+    return std::move(*this);
+  }
+};
+
 // What step.for_each returns: awaiting it executes all steps, as many at once as there are step threads, and gives their results in
 // the container's order. When some fail for good, the others still complete; then the first failure is thrown as step_failed.
 template <class R>
@@ -474,6 +508,14 @@ class context {
   wait_awaiter wait_for_event(std::string_view name) const {
     check(name, "step.wait_for_event");
     return {*driver_, std::make_unique<detail::wait_operation>(name)};
+  }
+
+  // Waits for a signal: what runtime::send_signal sends to the one run that waits for this name, from the record of the step before on. One run at most
+  // waits for a signal; when another does, this run fails with signal_conflict_error, and not into the body, unless it is to take the other's place. A
+  // name has at most 240 bytes. `auto answer = co_await step.wait_for_signal("approval/o-17").timeout(24h);`
+  signal_awaiter wait_for_signal(std::string_view name) const {
+    check(name, "step.wait_for_signal");
+    return {*driver_, std::make_unique<detail::signal_operation>(name)};
   }
 
   // Sends an event exactly once: it is accepted in the same transaction that records the step. Gives the event's id. An event that

@@ -143,7 +143,7 @@ class function_body {
 };
 
 // Starts a run for each event of this name for which `when` (over `event`) is true. The name may end in "*", which matches any rest
-// but never "inngest/…"; "inngest/function.cancelled" and the like can be named in full. Or, instead of an event, `cron`: five fields, such as
+// but never "inngest/…", nor signals; "inngest/function.cancelled" and the like can be named in full. Or, instead of an event, `cron`: five fields, such as
 // "TZ=Europe/Paris 0 12 * * 5", or @hourly, @daily …; the run's event is then "inngest/scheduled.timer". What ticked while the process was down runs once
 // when it is back.
 struct trigger {

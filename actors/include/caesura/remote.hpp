@@ -12,6 +12,7 @@
 #include <caesura/event.hpp>
 #include <caesura/ids.hpp>
 #include <caesura/run.hpp>
+#include <caesura/signal.hpp>
 #include <caesura/time.hpp>
 
 // Functions whose code is elsewhere, in a process that is asked call by call what comes next: the other driver of a run, beside a coroutine. What is
@@ -45,14 +46,16 @@ struct finished_step {
 
 // Something that the run waits for from now on, beside what it waits for already. Told again, it stays as it was.
 struct operation {
-  enum class what : std::uint8_t { planned, sleep, wait_for_event, invoke };
+  enum class what : std::uint8_t { planned, sleep, wait_for_event, wait_for_signal, invoke };
   what kind{what::planned};
   std::string id{};
   std::string name{};
   std::optional<duration> delay{};       // sleep; wait, invoke: timeout. nullopt: none
-  std::optional<time_point> until{};     // the same as a time
+  std::optional<time_point> until{};     // the same as a time; one that has passed ends a sleep or a wait at once
   std::string event{};                   // wait
   std::string when{};                    // wait
+  std::string signal{};                  // wait for a signal: its name
+  signal_conflict conflict{signal_conflict::fail};  // the same: when another run waits for it
   std::string function{};                // invoke
   document data{};                       // invoke
 };

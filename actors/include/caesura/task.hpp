@@ -45,8 +45,8 @@ class promise_base {
       return std::forward<A>(awaitable);
     } else {
       static_assert(always_false<A>,
-                    "a body can only co_await step.run, step.sleep_for, step.sleep_until, step.wait_for_event, step.send_event, "
-                    "step.invoke, step.for_each, caesura::all, caesura::any or a caesura::task: put anything else into a step");
+                    "a body can only co_await step.run, step.sleep_for, step.sleep_until, step.wait_for_event, step.wait_for_signal, "
+                    "step.send_event, step.invoke, step.for_each, caesura::all, caesura::any or a caesura::task: put anything else into a step");
     }
   }
 

@@ -16,5 +16,6 @@
 #include <caesura/retry.hpp>
 #include <caesura/run.hpp>
 #include <caesura/runtime.hpp>
+#include <caesura/signal.hpp>
 #include <caesura/task.hpp>
 #include <caesura/time.hpp>

@@ -47,7 +47,7 @@ struct timeline_entry {
 
 // How one rule of a run relates to one event.
 struct explained_rule {
-  std::string rule{};   // "cancel_on[0]", "wait_for_event \"paid\""
+  std::string rule{};   // "cancel_on[0]", "wait_for_event \"paid\"", "wait_for_signal \"approval\""
   std::string event{};  // the name it listens for
   std::string when{};
   bool applies{false};  // it would cancel or resume the run

@@ -29,6 +29,16 @@ struct event_accepted {
   bool is_duplicate{false};
 };
 
+// As runtime.send_signal.
+struct send_signal {
+  std::string name{};
+  document data{};
+};
+struct signal_answer {
+  bool is_resumed{false};  // false: no run waits for it
+  run_id run{};
+};
+
 // As runtime.cancel.
 struct cancel_run {
   run_id run{};
@@ -162,6 +172,7 @@ struct event_explained {
 namespace caesura {
 
 using router_handle = caf::typed_actor<caf::replies_to<protocol::send_event>::with<protocol::event_accepted>,
+                                       caf::replies_to<protocol::send_signal>::with<protocol::signal_answer>,
                                        caf::replies_to<protocol::cancel_run>::with<protocol::cancel_answer>,
                                        caf::replies_to<protocol::get_run>::with<protocol::run_found>,
                                        caf::replies_to<protocol::watch_run>::with<protocol::run_ended>,
@@ -184,6 +195,8 @@ using router_handle = caf::typed_actor<caf::replies_to<protocol::send_event>::wi
 // The runtime is in this process: its messages are not sent over a network.
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::send_event)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::event_accepted)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::send_signal)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::signal_answer)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::cancel_run)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::cancel_answer)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(caesura::protocol::get_run)

@@ -54,7 +54,7 @@ struct event_info {
 
 enum class system_events : std::uint8_t {
   included,
-  left_out,  // those whose names begin with "inngest/"
+  left_out,  // those whose names begin with "inngest/", and those of signals
 };
 
 // Which events are meant: those that every given part lets through.
@@ -109,6 +109,11 @@ class runtime {
   sent send(const event& value);
   // An array, such as a std::vector<event>: all of it is accepted, in its order, or none. At most 5,000 events and 16 MiB.
   std::vector<sent> send(std::span<const event> values);
+
+  // Resumes the run that waits for the signal, with `data`, and gives its id once that is durable. nullopt: no run waits for it, and nothing is recorded;
+  // a signal is not kept for a wait that begins later. Throws error{invalid_argument} for a name that is empty, no UTF-8 or longer than 240 bytes, or
+  // data beyond the limit of an event's; and as send.
+  std::optional<run_id> send_signal(const std::string& name, const document& data = {});
 
   // Asks a run to end cancelled; the answer comes after it is durable. A step that executes is never interrupted: it completes, its
   // result is recorded, nothing further starts. Asking again is harmless, the first reason stays. Throws as `send`.

@@ -11,7 +11,7 @@ namespace caesura {
 
 // Something that happened. Starts the functions whose triggers match it, cancels and resumes the runs that listen for it.
 struct event {
-  std::string name{};  // 1 to 255 bytes of UTF-8, such as "tasks/reminder.created"; "inngest/…" is reserved
+  std::string name{};  // 1 to 255 bytes of UTF-8, such as "tasks/reminder.created"; "inngest/…" and "caesura/signal:…" are reserved
   document data{};     // an object or null; the whole event at most 512 KiB
   // Makes sending idempotent: the same name and id again within 24 h changes nothing. At most 256 bytes. Empty: one is assigned.
   std::string id{};

@@ -15,6 +15,7 @@
 #include <caesura/ids.hpp>
 #include <caesura/retry.hpp>
 #include <caesura/run.hpp>
+#include <caesura/signal.hpp>
 
 namespace caesura {
 
@@ -61,6 +62,7 @@ class operation {
   std::string event_name{};                // wait
   std::string when{};                      // wait
   bool look_back{false};                   // wait
+  std::optional<signal_conflict> conflict{};  // wait: set when `event_name` is a signal's
   event to_send{};                         // send_event
   std::string function{};                  // invoke
   document data{};                         // invoke
