@@ -68,26 +68,34 @@ build() {
 export ASAN_OPTIONS=detect_stack_use_after_return=1:malloc_context_size=4 UBSAN_OPTIONS=print_stacktrace=1
 # In memory, because hardly a test asks what a disk keeps: those that do lose it themselves.
 [ ! -w /dev/shm ] || [ "$(df --output=avail -k /dev/shm | tail -n 1)" -lt 4000000 ] || export TMPDIR=/dev/shm
+# Two lanes, one a core, each with the suites named in one argument; a lane is told as a whole when it has ended.
+run_lanes() { # run_lanes FOLDER SUFFIX LANE LANE
+  local folder=$1 suffix=$2 lane suite more_passed more_failed
+  local -A told=() counts=() pids=()
+  for lane in "$3" "$4"; do
+    told[$lane]=$(mktemp)
+    counts[$lane]=$(mktemp)
+    (
+      passed=0
+      failed=0
+      for suite in $lane; do run_suite "${suite##*/}$suffix" "$folder/${suite}_tests"; done
+      echo "$passed $failed" >"${counts[$lane]}"
+    ) >"${told[$lane]}" 2>&1 &
+    pids[$lane]=$!
+  done
+  for lane in "$3" "$4"; do
+    wait "${pids[$lane]}" || echo "0 1" >"${counts[$lane]}"
+    cat "${told[$lane]}"
+    read -r more_passed more_failed <"${counts[$lane]}"
+    passed=$((passed + more_passed))
+    failed=$((failed + more_failed))
+    rm -f "${told[$lane]}" "${counts[$lane]}"
+  done
+}
+
 build dev
 dev=.build/dev
-# The simulation beside the others, which leave a core idle.
-told=$(mktemp)
-counts=$(mktemp)
-(
-  run_suite simulation $dev/tests/simulation_tests
-  echo "$passed $failed" >"$counts"
-) >"$told" 2>&1 &
-simulation=$!
-for suite in storage actors runtime threads http server cli crash; do run_suite "$suite" $dev/tests/${suite}_tests; done
-run_suite faults $dev/tests/faults/faults_tests
-run_suite fuzzing $dev/tests/fuzz/fuzz_tests
-run_suite "planted faults" $dev/tests/planted_tests
-wait "$simulation" || echo "0 1" >"$counts"
-cat "$told"
-read -r more_passed more_failed <"$counts"
-passed=$((passed + more_passed))
-failed=$((failed + more_failed))
-rm -f "$told" "$counts"
+run_lanes $dev/tests "" "runtime storage actors threads planted" "simulation faults/faults crash cli server http fuzz/fuzz"
 if [ -z "$filter" ]; then
   run_check "layers hold" tests/layers.sh
   run_check "listings are parts of the examples" tests/listings.sh
@@ -99,7 +107,7 @@ fi
 if $with_tsan; then
   build tsan
   export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp history_size=4 second_deadlock_stack=1"
-  for suite in actors runtime threads http server; do run_suite "$suite under TSan" .build/tsan/tests/${suite}_tests; done
+  run_lanes .build/tsan/tests " under TSan" "runtime" "actors threads http server"
   [ -n "$filter" ] || run_check "a planted race is reported" tests/threads/planted_race.sh .build/tsan/tests/planted_race
 fi
 

@@ -80,6 +80,14 @@ const functions = [
     const late = await step.waitForEvent("late", { event: "order/never", timeout: "1s" });
     return { amount: paid.data.amount, late };
   }),
+  define({ id: "approved", retries: 0 }, { event: "approval/asked" }, async ({ event, step }) => {
+    const answer = await step.waitForSignal("answer", { signal: `approval/${event.data.id}`, timeout: "1h", onConflict: "fail" });
+    const late = await step.waitForSignal("late", { signal: "never", timeout: "1s", onConflict: "replace" });
+    return { answer, late };
+  }),
+  define({ id: "approves" }, { event: "approval/given" }, async ({ event, step }) => {
+    await step.sendSignal("give", { signal: `approval/${event.data.id}`, data: { by: event.data.by } });
+  }),
 ];
 functions.push(
   define({ id: "parent" }, { event: "parent/start" }, async ({ step }) => {

@@ -149,6 +149,20 @@ for (const major of [4, 3]) {
         await w.send("order/paid", { id: "o-1", amount: 7 });
         assert.deepEqual((await w.ended(waits)).output, { amount: 7, late: null });
       });
+      await t.test("signals: sent by a step and by a call, one run at a time waits", async () => {
+        const first = await w.start("approval/asked", { id: "s-1" });
+        await w.until(first, (r) => r.state === "waiting");
+        const second = await w.ended(await w.start("approval/asked", { id: "s-1" }));
+        assert.equal(second.status, "Failed");
+        await w.ended(await w.start("approval/given", { id: "s-1", by: "ann" }));
+        assert.deepEqual((await w.ended(first)).output, { answer: { signal: "approval/s-1", data: { by: "ann" } }, late: null });
+        const third = await w.start("approval/asked", { id: "s-2" });
+        await w.until(third, (r) => r.state === "waiting");
+        const sent = await w.api("POST", "/v1/signals", { signal: "approval/s-2", data: 7 });
+        assert.equal(sent.body.data.run_id, third);
+        assert.deepEqual((await w.ended(third)).output.answer, { signal: "approval/s-2", data: 7 });
+        assert.equal((await w.api("POST", "/v1/signals", { signal: "approval/s-2" })).status, 404);
+      });
       await t.test("retries, caught errors, and failures", async () => {
         assert.equal((await w.ended(await w.start("retries/start", {}))).output, "at last");
         assert.equal((await w.ended(await w.start("catches/start", {}))).output, "as written");

@@ -884,13 +884,16 @@ void model::compare_rows(const model_run& run) const {
 
 void model::compare_limits() const {
   std::map<std::pair<std::string, std::string>, std::uint32_t> used;
+  auto shared = UINT32_MAX;
+  for (const auto& fn : *functions_) shared = fn.is_shared ? std::min(shared, fn.limit) : shared;
   for (const auto& [id, run] : runs_) {
     const auto& fn = function_of(run);
     if (fn.limit == 0 || run.is_ended) continue;
     const bool holds = fn.counts_resting ? run.started_at.has_value() : run.status == run_status::running;
     if (!holds) continue;
-    const auto count = ++used[{fn.id, fn.limit_by_key ? key_in(run.data) : ""}];
-    require(count <= fn.limit, "more runs of " + fn.id + " execute at once than the limit of " + std::to_string(fn.limit));
+    const auto count = ++used[{fn.is_shared ? "" : fn.id, fn.limit_by_key ? key_in(run.data) : ""}];
+    const auto limit = fn.is_shared ? shared : fn.limit;
+    require(count <= limit, "more runs of " + fn.id + " execute at once than the limit of " + std::to_string(limit));
   }
 }
 

@@ -38,6 +38,7 @@ struct function_spec {
   std::uint32_t limit{0};  // concurrency; 0: none
   bool limit_by_key{false};
   bool counts_resting{false};
+  bool is_shared{false};  // with all others of which this is true
   std::optional<script> fixed{};
 };
 

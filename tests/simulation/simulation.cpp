@@ -63,6 +63,11 @@ settings settings_of(std::uint64_t seed) {
     alpha.limit = static_cast<std::uint32_t>(1 + pick(random, 2));
     alpha.limit_by_key = happens(random, 50);
     alpha.counts_resting = happens(random, 30);
+    // Not while it rests: it may wait for a child that needs the slot.
+    if (alpha.limit_by_key && !alpha.counts_resting && seed % 2 == 0) {
+      alpha.is_shared = beta.is_shared = beta.limit_by_key = true;
+      beta.limit = alpha.limit + 1;
+    }
   }
   if (happens(random, 20)) child.limit = 1;
   function_spec cleanup{.id = "cleanup", .trigger = "inngest/function.cancelled", .about = "alpha", .fixed = steps_only({"clean"})};
@@ -156,7 +161,7 @@ class player {
       for (const auto& rule : spec.cancel_on) fn.cancel_on.push_back({.event = rule.event, .when = rule.when, .timeout = rule.timeout});
       fn.timeouts = {.start = spec.start_timeout, .finish = spec.finish_timeout};
       if (spec.limit > 0) {
-        fn.concurrency = {{.limit = spec.limit, .key = spec.limit_by_key ? "event.data.key" : "", .counts_resting = spec.counts_resting}};
+        fn.concurrency = {{.limit = spec.limit, .key = spec.limit_by_key ? "event.data.key" : "", .counts_resting = spec.counts_resting, .is_shared = spec.is_shared}};
       }
       fn.retries = {.retries = spec.retries, .delays = {500ms, 1min}, .jitter = {}};
       fn.body = spec.fixed ? scripted(effect_, *spec.fixed) : scripted(effect_);
