@@ -26,6 +26,7 @@ enum class fault : unsigned char {
   parent_not_told,                // an ended child leaves its parent waiting
   pause_ignored,                  // a held function's queued runs start
   duplicate_taken,                // an event that was taken before a restart is taken again
+  signal_shared,                  // a run takes a signal over, and the one before it waits on
   retries_forgotten,              // an activation does not know how often a step has failed before it
   count
 };

@@ -172,7 +172,9 @@ class beginning {
     const auto other = find_signal_wait(now_, request.event, before_->id);
     if (other == nullptr) return true;
     switch (*request.conflict) {
-      case signal_conflict::replace: taken_over_.push_back(request.event); return true;
+      case signal_conflict::replace:
+        if (!is_planted(fault::signal_shared)) taken_over_.push_back(request.event);
+        return true;
       case signal_conflict::fail: break;
     }
     conflict_ = recorded_error{.name = signal_conflict_error,

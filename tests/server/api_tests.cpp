@@ -93,7 +93,8 @@ BOOST_AUTO_TEST_CASE(a_signal_resumes_the_run_that_waits_for_it_and_is_sent_to_n
   BOOST_TEST(again.status == 404);
   BOOST_TEST(again.body["error"] == "No signal found");
   BOOST_TEST(world.ask("GET", "/v1/events?name=caesura/signal:approval").body["data"].size() == 1U);
-  for (const auto& one : world.ask("GET", "/v1/events").body["data"]) BOOST_TEST(one["name"] == "go");
+  const auto listed = world.ask("GET", "/v1/events").body["data"];
+  for (const auto& one : listed) BOOST_TEST(one["name"] == "go");
 }
 
 BOOST_AUTO_TEST_CASE(a_signal_of_a_wrong_form_is_refused_with_the_name_of_the_member) {

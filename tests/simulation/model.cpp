@@ -12,6 +12,7 @@ using storage::sweep_kind;
 
 constexpr auto memory = std::chrono::hours{24};
 constexpr int deepest = 3;
+constexpr duration longest_wait = days{366};
 
 const std::string finished = "inngest/function.finished";
 const std::string failed = "inngest/function.failed";
@@ -45,6 +46,11 @@ std::size_t model::ended() const {
 std::optional<cancel_outcome> model::answer_to(const std::string& by) const {
   const auto found = answers_.find(by);
   return found == answers_.end() ? std::nullopt : std::optional{found->second};
+}
+
+std::optional<run_id> model::resumed_by(const json& data) const {
+  const auto found = resumed_.find(data);
+  return found == resumed_.end() ? std::nullopt : std::optional{found->second};
 }
 
 model_run& model::run_at(const run_id& id) {
@@ -203,6 +209,19 @@ void model::begin(model_run& run, const actors::advance_run& command) {
     require(where.pending[i].first == command.operations[i].step,
             text(run.id) + " asks for " + command.operations[i].step + ", and its rows say " + where.pending[i].first);
   }
+  // Open jobs reach whoever waits for the same signal first, and through them maybe this run.
+  bool has_signals = false;
+  for (const auto& [step, op] : where.pending) {
+    if (!is_signal_event(op.event)) continue;
+    has_signals = true;
+    for (const auto& other : waiting_for(op.event, run.id)) settle(other);
+  }
+  if (has_signals) settle(run.id);
+  if (run.is_ended) return;
+  if (run.cancelled_by) {
+    end(run, run_status::cancelled);
+    return;
+  }
   const auto before = std::exchange(run.pending, {});
   const auto consumed = run.consumed;  // waits that begin side by side look back to the same place
   const auto is_recorded = [&](const auto& entry) { return std::ranges::find(run.rows, entry.first, &step_info::id) != run.rows.end(); };
@@ -212,6 +231,7 @@ void model::begin(model_run& run, const actors::advance_run& command) {
   const auto is_decided = [&] { return where.is_any && std::ranges::any_of(where.pending, is_recorded); };
   std::vector<const std::pair<std::string, operation>*> invokes;
   std::vector<const std::pair<std::string, operation>*> sends;
+  std::string taken_over;
   for (const auto& entry : where.pending) {
     if (is_decided()) break;
     const auto& [step, op] = entry;
@@ -227,6 +247,18 @@ void model::begin(model_run& run, const actors::advance_run& command) {
       case step_kind::wait_for_event: {
         model_pending wait{
             .step = step, .kind = op.kind, .due = now_ + duration{op.length}, .event = op.event, .rule = op.rule, .since = last_event_};
+        if (is_signal_event(op.event)) {
+          wait.waits_for_ever = op.length == 0;
+          if (wait.waits_for_ever) wait.due = now_ + longest_wait;
+          if (!waiting_for(op.event, run.id).empty()) {
+            if (!op.replaces) {
+              append(run, {.id = step, .kind = op.kind, .error = recorded_error{.name = signal_conflict_error}});
+              end(run, run_status::failed);
+              return;
+            }
+            taken_over = op.event;
+          }
+        }
         if (op.look_back) {
           const auto used = consumed.find(op.event);
           const auto from = used == consumed.end() ? id_cast<event_id>(run.id) : used->second;
@@ -254,6 +286,10 @@ void model::begin(model_run& run, const actors::advance_run& command) {
     }
   }
   (void)withdraw_losers(run);
+  if (!taken_over.empty()) {
+    for (const auto& other : waiting_for(taken_over, run.id)) lose(run_at(other), taken_over);
+    settle(run.id);
+  }
   if (!is_decided()) {
     for (const auto* entry : invokes) {
       const auto& [step, op] = *entry;
@@ -427,7 +463,7 @@ void model::route(const model_event& event, const std::string& about) {
 }
 
 bool model::wait_is_hit(const model_run& run, const model_pending& wait, const model_event& event) const {
-  return wait.kind == step_kind::wait_for_event && wait.event == event.name && event.id > wait.since &&
+  return wait.kind == step_kind::wait_for_event && wait.event == event.name && event.id > wait.since && !wait.is_taken_over &&
          wait_rules()[static_cast<std::size_t>(wait.rule)].holds(run.data, event.data);
 }
 
@@ -485,11 +521,51 @@ void model::hit(model_run& run, const model_event& event) {
   std::vector<step_info> rows;
   std::erase_if(run.pending, [&](const model_pending& p) {
     if (!wait_is_hit(run, p, event)) return false;
-    rows.push_back({.id = p.step, .kind = p.kind, .result = {{"id", event.client_id.empty() ? to_string(event.id) : event.client_id}}});
+    rows.push_back({.id = p.step, .kind = p.kind, .result = {{"id", event.client_id.empty() ? to_string(event.id) : event.client_id}, {"data", event.data}}});
     return true;
   });
   for (auto& row : rows) append(run, std::move(row));
   run.consumed[event.name] = std::max(run.consumed[event.name], event.id);
+  touched_.insert(run.id);
+  cancel_losers(withdraw_losers(run));
+}
+
+// ---- signals: one run at most waits for each
+
+std::vector<run_id> model::waiting_for(const std::string& signal_event, const run_id& besides) const {
+  std::vector<run_id> found;
+  for (const auto& [id, run] : runs_) {
+    const auto waits = [&](const model_pending& p) { return p.kind == step_kind::wait_for_event && p.event == signal_event && !p.is_taken_over; };
+    if (id != besides && !run.is_ended && !run.cancelled_by && std::ranges::any_of(run.pending, waits)) found.push_back(id);
+  }
+  return found;
+}
+
+void model::take(const actors::send_signal& command) {
+  const auto name = signal_event_of(command.name);
+  for (const auto& id : waiting_for(name)) settle(id);
+  const auto waiting = waiting_for(name);
+  require(waiting.size() <= 1, "more runs than one wait for signal " + command.name);
+  resumed_[command.data.json()] = waiting.empty() ? run_id{} : waiting[0];
+  if (waiting.empty()) return;
+  const auto event = next_event(name);
+  require(event.data == command.data.json() && event.runs.empty(), "signal " + command.name + " is stored otherwise than it was sent");
+  events_.set(event.id, event);
+  hit(run_at(waiting[0]), event);
+}
+
+// It waits on, for its timeout alone; without one it has waited in vain.
+void model::lose(model_run& run, const std::string& signal_event) {
+  std::vector<step_info> rows;
+  std::erase_if(run.pending, [&](model_pending& p) {
+    if (p.kind != step_kind::wait_for_event || p.event != signal_event || p.is_taken_over) return false;
+    p.is_taken_over = true;
+    if (!p.waits_for_ever) return false;
+    rows.push_back({.id = p.step, .kind = p.kind});
+    return true;
+  });
+  if (rows.empty()) return;
+  for (auto& row : rows) append(run, std::move(row));
   touched_.insert(run.id);
   cancel_losers(withdraw_losers(run));
 }

@@ -64,6 +64,8 @@ struct model_pending {
   std::string event{};  // wait
   int rule{0};          // wait
   event_id since{};     // wait: events up to this one came before it
+  bool is_taken_over{false};   // wait for a signal: another run waits in its place
+  bool waits_for_ever{false};  // wait for a signal: it has no timeout
   std::uint32_t failed_attempts{0};
   run_id child{};
 };
@@ -138,6 +140,8 @@ class model {
   [[nodiscard]] bool is_paused(const std::string& function) const { return paused_.contains(function); }
   // The predicted answer of a cancel, by its `by`; nullopt: not taken yet.
   [[nodiscard]] std::optional<cancel_outcome> answer_to(const std::string& by) const;
+  // The run that the signal with this data resumes, nil: none waits; nullopt: it is not taken yet.
+  [[nodiscard]] std::optional<run_id> resumed_by(const nlohmann::json& data) const;
   // What steps have come to in this process, as the simulation executed them.
   struct execution {
     bool is_ok{true};
@@ -160,6 +164,7 @@ class model {
   void take(const actors::route_outbox&);
   void take(const actors::start_bulk& command);
   void take(const actors::replay_run& command);
+  void take(const actors::send_signal& command);
   void take(const actors::pause_function& command);
   void take(const actors::resume_function& command);
   void take(const actors::quarantine_run& command);
@@ -176,6 +181,8 @@ class model {
   [[nodiscard]] bool is_hit_by(const model_run& run, const model_event& event) const;
   [[nodiscard]] bool wait_is_hit(const model_run& run, const model_pending& wait, const model_event& event) const;
   void hit(model_run& run, const model_event& event);
+  [[nodiscard]] std::vector<run_id> waiting_for(const std::string& signal_event, const run_id& besides = {}) const;
+  void lose(model_run& run, const std::string& signal_event);
 
   // Runs
   model_run& create(std::size_t function, const model_event& event, const run_id& id);
@@ -230,6 +237,7 @@ class model {
   std::map<std::string, pause> paused_;
   std::vector<model_sweep> sweeps_;
   std::map<std::string, cancel_outcome> answers_;
+  std::map<nlohmann::json, run_id> resumed_;  // by the data of the signal
   std::set<attempt> recorded_;  // executions of this process whose outcome has been recorded
   event_id last_event_{};
   bool has_restarted_{false};

@@ -20,6 +20,7 @@ json json_of(const operation& op) {
   if (!op.key.empty()) out["key"] = op.key;
   if (op.rule > 0) out["rule"] = op.rule;
   if (op.look_back) out["look_back"] = true;
+  if (op.replaces) out["replaces"] = true;
   if (op.is_abandoned) out["abandoned"] = true;
   if (!op.script.is_null()) out["script"] = op.script;
   return out;
@@ -34,6 +35,7 @@ operation operation_of(const json& in) {
   op.key = in.value("key", "");
   op.rule = in.value("rule", 0);
   op.look_back = in.value("look_back", false);
+  op.replaces = in.value("replaces", false);
   op.is_abandoned = in.value("abandoned", false);
   if (in.contains("script")) op.script = in["script"];
   return op;
@@ -97,6 +99,16 @@ class generator {
             .rule = static_cast<int>(pick(random_, wait_rules().size())),
             .look_back = happens(random_, 25)};
   }
+  operation wait_alone() {
+    if (!allowed_.signals || happens(random_, 50)) return wait();
+    static const std::vector<std::int64_t> timeouts{0, 700, 3'600'000};
+    return {.kind = step_kind::wait_for_event,
+            .id = "g" + id(),
+            .length = one_of(random_, timeouts),
+            .event = signal_event_of(one_of(random_, signals)),
+            .rule = 1,  // any
+            .replaces = happens(random_, 40)};
+  }
   operation invoke() {
     static const std::vector<std::int64_t> timeouts{0, 0, 800, 3'600'000};
     operation op{.kind = step_kind::invoke,
@@ -115,7 +127,7 @@ class generator {
   operation any_operation() {
     const auto roll = pick(random_, 100);
     if (roll < 20 && allowed_.sleeps) return sleep();
-    if (roll < 40 && allowed_.waits) return wait();
+    if (roll < 40 && allowed_.waits) return wait_alone();
     if (roll < 55 && may_invoke()) return invoke();
     if (roll < 65 && allowed_.sends) return send();
     return step();
@@ -141,12 +153,15 @@ class generator {
 // ---- what the body makes of a result, and what progress_of makes of the same result
 
 std::string text_of_wait(const std::optional<event>& e) { return e ? "[" + e->id + "]" : "[-]"; }
+std::string text_of_signal(const json& data) { return "<" + data.dump() + ">"; }
 
 std::string text_of_row(const operation& op, const step_info& row) {
   switch (op.kind) {
     case step_kind::run: return "r" + std::to_string(row.result.json().get<std::int64_t>());
     case step_kind::sleep: return "z";
-    case step_kind::wait_for_event: return row.result.is_null() ? "[-]" : "[" + row.result.json()["id"].get<std::string>() + "]";
+    case step_kind::wait_for_event:
+      if (row.result.is_null()) return "[-]";
+      return is_signal_event(op.event) ? text_of_signal(row.result.json()["data"]) : "[" + row.result.json()["id"].get<std::string>() + "]";
     case step_kind::send_event: return "s";
     case step_kind::invoke: return "(" + row.result.json().get<std::string>() + ")";
   }
@@ -251,6 +266,12 @@ auto wait_of(context step, const operation& op) {
   if (op.look_back) (void)std::move(wait).look_back();
   return wait;
 }
+auto signal_of(context step, const operation& op) {
+  auto wait = step.wait_for_signal(caesura::signal_of(op.event)).named(op.id);
+  if (op.length > 0) (void)std::move(wait).timeout(duration{op.length});
+  if (op.replaces) (void)std::move(wait).replace();
+  return wait;
+}
 auto invoke_of(context step, const operation& op) {
   auto invoke = step.invoke<std::string>(op.id, op.event, op.script);
   if (op.is_abandoned) (void)std::move(invoke).on_parent_cancel(child_policy::abandon);
@@ -298,6 +319,10 @@ task<std::string> carry_out(context step, const step_effect& effect, script what
           auto awaited = sleep_of(step, op);
           co_await std::move(awaited);
           output += "z";
+        } else if (op.kind == kind::wait_for_event && is_signal_event(op.event)) {
+          auto awaited = signal_of(step, op);
+          const auto got = co_await std::move(awaited);
+          output += got ? text_of_signal(got->data.json()) : "[-]";
         } else if (op.kind == kind::wait_for_event) {
           auto awaited = wait_of(step, op);
           const auto e = co_await std::move(awaited);

@@ -24,10 +24,11 @@ struct operation {
   int failures{0};          // run: so many attempts fail
   bool is_fatal{false};     // run: its failure is final
   std::int64_t length{0};   // sleep; wait and invoke: timeout (milliseconds), 0: none
-  std::string event{};      // wait, send: the name; invoke: the function
+  std::string event{};      // wait, send: the name; wait for a signal: that of its event; invoke: the function
   std::string key{};        // send: data.key
   int rule{0};              // wait: which expression, see wait_rules
   bool look_back{false};    // wait
+  bool replaces{false};     // wait for a signal: it takes it over
   bool is_abandoned{false}; // invoke: the child goes on when the parent is cancelled
   nlohmann::json script{};  // invoke: the child's
 };
@@ -59,10 +60,11 @@ const std::vector<wait_rule>& wait_rules();
 
 inline const std::vector<std::string> keys{"k1", "k2", "k3"};
 inline const std::vector<std::string> notes{"note/red", "note/blue"};
+inline const std::vector<std::string> signals{"red", "blue"};
 
 // What of the language a seed uses: swarm testing, so that rare pairs of features meet often in some seeds.
 struct language {
-  bool sleeps{true}, waits{true}, invokes{true}, sends{true}, groups{true}, failures{true}, repeats{true};
+  bool sleeps{true}, waits{true}, invokes{true}, sends{true}, groups{true}, failures{true}, repeats{true}, signals{false};
   std::vector<std::string> children{};  // functions that may be invoked
   std::vector<std::string> sent{};      // names of events that scripts send
 };

@@ -92,6 +92,9 @@ settings settings_of(std::uint64_t seed) {
   for (const auto rare : {act::fail_commits, act::fail_write, act::crash, act::crash_at_commit, act::pause}) {
     if (happens(random, 40)) result.weights[static_cast<std::size_t>(rare)] = 0;
   }
+  // Half of the seeds know signals.
+  words.signals = seed % 2 == 0;
+  result.weights.push_back(words.signals ? 8 : 0);
   result.length = 60 + pick(random, 120);
   return result;
 }
@@ -472,7 +475,19 @@ class player {
         say("stop and start");
         stop_cleanly();
         break;
+      case act::send_signal: send_signal(random); break;
     }
+  }
+
+  void send_signal(random_source& random) {
+    const auto& name = signals[pick(random, signals.size())];
+    const json data = ++ids_;
+    say("signal " + name + " " + data.dump());
+    post_admitted(actors::send_signal{.name = name, .data = document(data), .reply = reply<std::optional<run_id>>([this, data](const std::optional<run_id>& answer) {
+                                        const auto due = committed_.resumed_by(data);
+                                        if (!due) throw violation{"a signal was answered before it was durable"};
+                                        if (*due != answer.value_or(run_id{})) throw violation{"signal " + data.dump() + " was answered with another run than was due"};
+                                      })});
   }
 
   void repeat_event(random_source& random) {
@@ -601,7 +616,8 @@ class player {
       if (did_something) continue;
       if (committed_.is_at_rest()) break;
       if (!environment_.alarm) break;
-      clock_.set(std::max(clock_.now(), *environment_.alarm));
+      // A wait without a timeout ends after 366 days, and something is purged every hour.
+      clock_.set(std::max(clock_.now() + (i < 500 ? duration{0} : days{1}), *environment_.alarm));
       ring();
     }
     settle();

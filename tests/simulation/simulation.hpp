@@ -38,6 +38,7 @@ enum class act : std::uint8_t {
   crash,
   crash_at_commit,
   restart,
+  send_signal,
 };
 
 struct action {

@@ -41,6 +41,7 @@ constexpr std::array planted_faults{
     planted{fault::parent_not_told, "a parent is not told that its child has ended"},
     planted{fault::pause_ignored, "a held function's runs start"},
     planted{fault::duplicate_taken, "an event is taken twice after a restart"},
+    planted{fault::signal_shared, "two runs wait for a signal"},
     planted{fault::retries_forgotten, "failed attempts are forgotten"},
 };
 static_assert(planted_faults.size() + 1 == static_cast<std::size_t>(fault::count), "every fault has a test");
