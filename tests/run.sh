@@ -95,7 +95,7 @@ run_lanes() { # run_lanes FOLDER SUFFIX LANE LANE
 
 build dev
 dev=.build/dev
-run_lanes $dev/tests "" "runtime storage actors threads planted" "simulation faults/faults crash cli server http fuzz/fuzz"
+run_lanes $dev/tests "" "runtime storage actors threads planted http server fuzz/fuzz" "simulation faults/faults crash cli"
 if [ -z "$filter" ]; then
   run_check "layers hold" tests/layers.sh
   run_check "listings are parts of the examples" tests/listings.sh

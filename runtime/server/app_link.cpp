@@ -15,7 +15,7 @@ namespace {
 
 std::int64_t unix_seconds() { return static_cast<std::int64_t>(std::time(nullptr)); }
 
-// What is written at once, on the router's thread: less work than waking another one.
+// What is written at once, on the router's thread: less work than waking another one. Not what is signed as well.
 constexpr std::size_t small_body_bytes = 4'096;
 
 bool is_small(const remote::call& value) {
@@ -41,7 +41,7 @@ void app_link::make(const std::string& url, remote::call value, std::function<vo
     if (settings_.answered) settings_.answered(answer, std::chrono::steady_clock::now() - began);
     done(std::move(answer));
   };
-  const bool is_quick = is_small(value);
+  const bool is_quick = settings_.signing_keys.empty() && is_small(value);
   auto write_and_send = [this, url, value = std::move(value), end = std::move(end)]() mutable {
     const auto target = url_of_step(url, value.step);
     if (!target) {
