@@ -1,7 +1,7 @@
 // Question: how many two-step functions a second run through the real TypeScript SDK, how long does one alone take, and what do server and app need of the
 // processor for each? benchmarks/server_sdk.sh calls it: node server_sdk.mjs APP MAJOR, with CAESURA naming the program and CAESURA_BENCH_DIR the disk.
 //
-// Workload: `two-steps` of tests/sdk/app.mjs in a Node process of its own, the server as a process of its own, this one sends events: one run at a time, then 50 in
+// Workload: `two-steps` of tests/sdk/app.mjs in a Node process of its own, the server as a process of its own, this one sends events: one run at a time, then 100 in
 // flight. v4 checkpoints, so a run is one call and one or two requests of the SDK; v3 is called three times. Real syncs. Everything shares the machine's cores.
 import { spawn, execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -10,7 +10,7 @@ import readline from "node:readline";
 
 const [app, major] = process.argv.slice(2);
 const alone_runs = 200;
-const in_flight = 50;
+const in_flight = 100;
 const seconds = 8;
 const ticks = Number(execFileSync("getconf", ["CLK_TCK"]).toString());
 const children = [];
@@ -64,7 +64,7 @@ try {
       sent += more;
       await send(more);
     } else {
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
   const runs = done - counted.done;
