@@ -2,11 +2,13 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "tests/support/refusal.hpp"
 #include "tests/support/world.hpp"
 
 namespace {
 
 using namespace caesura;
+using caesura::testing::refusal;
 using caesura::testing::world;
 using namespace std::chrono_literals;
 
@@ -23,15 +25,6 @@ errc code_of(const std::function<void()>& call) {
     return e.code();
   }
   return errc::unknown_run;
-}
-
-std::string text_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const error& e) {
-    return e.what();
-  }
-  return {};
 }
 
 }  // namespace
@@ -95,7 +88,7 @@ BOOST_FIXTURE_TEST_CASE(an_array_is_accepted_or_refused_as_a_whole, world) {
   const std::vector<event> conflicting{{.name = "go", .data = {{"n", 1}}, .id = "a"}, {.name = "go", .data = {{"n", 2}}, .id = "a"}};
   BOOST_TEST(code_of([&] { runtime().send(conflicting); }) == errc::duplicate_id);
   const std::vector<event> invalid{{.name = "go"}, {.name = ""}};
-  BOOST_TEST(text_of([&] { runtime().send(invalid); }).find("events[1]") != std::string::npos);
+  BOOST_TEST(refusal([&] { runtime().send(invalid); }).find("events[1]") != std::string::npos);
   run();
   BOOST_TEST(count == 0);
   BOOST_TEST(runtime().list().runs.empty());
@@ -109,8 +102,8 @@ BOOST_FIXTURE_TEST_CASE(a_malformed_event_is_refused_with_a_clear_error_and_noth
   open({counting("f", {{.event = "*"}}, count)});
   const auto refused = [&](const event& value, const std::string& part) {
     BOOST_TEST(code_of([&] { runtime().send(value); }) == errc::invalid_event);
-    BOOST_TEST_CONTEXT(text_of([&] { runtime().send(value); })) {
-      BOOST_TEST(text_of([&] { runtime().send(value); }).find(part) != std::string::npos);
+    BOOST_TEST_CONTEXT(refusal([&] { runtime().send(value); })) {
+      BOOST_TEST(refusal([&] { runtime().send(value); }).find(part) != std::string::npos);
     }
   };
   refused({.name = ""}, "no name");
@@ -258,7 +251,7 @@ BOOST_FIXTURE_TEST_CASE(every_fault_of_every_function_is_named, world) {
       {.id = "bad-rule", .triggers = {{.event = "x"}}, .cancel_on = {{.event = "y*"}, {.event = ""}}, .body = body},
       {.id = "no-body", .triggers = {{.event = "x"}}},
       {.id = "retries", .triggers = {{.event = "x"}}, .retries = {.retries = 21}, .body = body}};
-  const auto text = text_of([&] { open(std::move(functions)); });
+  const auto text = refusal([&] { open(std::move(functions)); });
   for (const auto* part : {"8 faults", "id is empty", "given twice", "triggers is empty", "at byte", "cancel_on[0]", "cancel_on[1]",
                            "body is missing", "retries is 21"}) {
     BOOST_TEST_CONTEXT(part << " in " << text) { BOOST_TEST(text.find(part) != std::string::npos); }

@@ -3,24 +3,17 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "tests/support/refusal.hpp"
 #include "tests/support/world.hpp"
 
 namespace {
 
 using namespace caesura;
+using caesura::testing::refusal;
 using caesura::testing::world;
 using namespace std::chrono_literals;
 
 struct limits_world : world {
-  // What a call says when it refuses; empty: it did not.
-  static std::string refusal(const std::function<void()>& call) {
-    try {
-      call();
-    } catch (const error& e) {
-      return e.what();
-    }
-    return {};
-  }
   static void is_at_and_past(const std::function<void(std::size_t)>& call, std::size_t limit, const std::string& part) {
     BOOST_TEST(refusal([&] { call(limit); }) == "");
     const auto said = refusal([&] { call(limit + 1); });

@@ -4,11 +4,13 @@
 
 #include <caesura/verify.hpp>
 
+#include "tests/support/refusal.hpp"
 #include "tests/support/world.hpp"
 
 namespace {
 
 using namespace caesura;
+using caesura::testing::refusal;
 using caesura::testing::world;
 using namespace std::chrono_literals;
 
@@ -66,14 +68,6 @@ struct signal_world : world {
     runtime().send({.name = "stop"});
     BOOST_TEST(status(one) == run_status::waiting);
     return one;
-  }
-  static std::string refusal(const std::function<void()>& call) {
-    try {
-      call();
-    } catch (const error& e) {
-      return e.what();
-    }
-    return {};
   }
 };
 

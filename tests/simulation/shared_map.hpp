@@ -37,7 +37,7 @@ class shared_map {
   [[nodiscard]] iterator end() const { return iterator{values_.end()}; }
   [[nodiscard]] std::size_t size() const noexcept { return values_.size(); }
   [[nodiscard]] bool contains(const Key& key) const { return values_.contains(key); }
-  // nullptr: there is none. What it points to stays as it is when the value is changed later.
+  // nullptr: there is none. What it points to may be changed in place, or be left behind as it was.
   [[nodiscard]] const Value* find(const Key& key) const {
     const auto found = values_.find(key);
     return found == values_.end() ? nullptr : found->second.get();
