@@ -69,6 +69,7 @@ void model::apply(const actors::command_body& command, const storage::snapshot& 
   read_new_events();
   std::visit([this](const auto& c) { take(c); }, command);
   settle_changed();
+  take_resumed();
   close_sweeps();
   if (!new_events_.empty()) fail("event \"" + new_events_.front().name + "\" was stored, but nothing called for it");
   if (const auto unknown = unknown_runs(); !unknown.empty()) fail(text(unknown.front()) + " was created, but nothing called for it");
@@ -1023,9 +1024,9 @@ void model::recover() {
       }
     }
     // Held before anything else happens: the timers that are due by now pass it over.
-    const auto pause = paused_.find(function_of(run).id);
-    const bool is_held = pause != paused_.end() && pause->second.mode == running_runs::hold;
+    const bool is_held = is_held_by_pause(run);
     run.status = is_held ? run_status::held : run_status::queued;
+    if (run.is_undecided && !is_held) decide(run);
   }
 }
 
@@ -1048,8 +1049,7 @@ void model::check_step_may_start(const run_id& id, const std::string& step) cons
   }
   require(is_due, name + " before the record ahead of it is durable");
   if (const auto* retry = run->find_pending(step)) require(!retry->due || *retry->due <= now_, name + " before its retry is due");
-  const auto pause = paused_.find(function_of(*run).id);
-  require(pause == paused_.end() || pause->second.mode != running_runs::hold, name + " although its function is paused");
+  require(!is_held_by_pause(*run), name + " although its function is paused");
 }
 
 void model::check_at_the_end(const storage::snapshot& store) const {

@@ -116,6 +116,7 @@ struct model_run {
   event_id event{};
   std::vector<event_id> events{};   // of a batch
   std::optional<time_point> due{};  // it collects events until then
+  bool is_undecided{false};         // it was held when it was due: a singleton decides when it goes on
   script what{};
   nlohmann::json data{};
   run_id parent{};
@@ -236,6 +237,9 @@ class model {
   [[nodiscard]] model_run* holder(const model_run& besides, const std::string& key);
   void skip(model_run& run);
   void begin_collected(model_run& run);
+  void decide(model_run& run);
+  void take_resumed();
+  [[nodiscard]] bool is_held_by_pause(const model_run& run) const;
   void tick(std::size_t function);
   void take_turn(const model_run& run);
   void check_priority(const run_id& started, const std::vector<run_id>& waiting) const;

@@ -113,6 +113,7 @@ void model::start_batched(std::size_t function, const model_event& event, const 
   require(run->id == id, "event \"" + event.name + "\" went to " + text(id) + ", and " + text(run->id) + " takes the batch that it is of");
   run->events.push_back(event.id);
   if (run->events.size() < rule.max_events) return;
+  collectors_.erase({function, key});
   run->due.reset();
   touched_.insert(run->id);
 }
@@ -147,10 +148,34 @@ void model::skip(model_run& run) {
   run.due.reset();
 }
 
-// A row or a batch is complete: only now a singleton decides.
+// A row or a batch is complete: only now a singleton decides, or when the run is no longer held.
 void model::begin_collected(model_run& run) {
   run.due.reset();
   touched_.insert(run.id);
+  run.is_undecided = is_held_by_pause(run);
+  if (!run.is_undecided) decide(run);
+}
+
+// How far the router has got with the runs of a resumed function is the store's word.
+void model::take_resumed() {
+  std::vector<run_id> resumed;
+  for (const auto& [id, run] : runs_) {
+    if (run.is_ended || run.status != run_status::held || touched_.contains(id)) continue;
+    if (const auto stored = store_->find_run(id); stored && stored->status != run_status::held) resumed.push_back(id);
+  }
+  touched_.insert(resumed.begin(), resumed.end());
+  for (const auto& id : resumed) {
+    if (auto& run = run_at(id); run.is_undecided) decide(run);
+  }
+}
+
+bool model::is_held_by_pause(const model_run& run) const {
+  const auto pause = paused_.find(function_of(run).id);
+  return pause != paused_.end() && pause->second.mode == running_runs::hold;
+}
+
+void model::decide(model_run& run) {
+  run.is_undecided = false;
   const auto& rule = function_of(run).singleton;
   const auto key = rule ? key_of(rule->key, run.data) : std::nullopt;
   if (!key) return;

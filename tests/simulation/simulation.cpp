@@ -63,7 +63,7 @@ void add_flow(settings& to, random_source& random, const std::vector<rule_spec>&
   if (happens(random, 25)) {
     gate.rate_limit = {.limit = 1, .period = 24h, .key = happens(random, 50) ? flow_key::by_key : flow_key::by_key_unless_four};
     gate.is_idempotency = true;
-  } else if (happens(random, 50)) {
+  } else if (happens(random, 60)) {
     const std::uint32_t limit = happens(random, 50) ? 2 : 20;
     gate.rate_limit = {.limit = limit, .period = happens(random, 50) ? 20s : 2h, .more_at_once = limit / 10, .key = exempting_key()};
   }
@@ -88,6 +88,8 @@ void add_flow(settings& to, random_source& random, const std::vector<rule_spec>&
   if (happens(random, 40)) clock.cron->jitter = 3min;
   if (happens(random, 50)) clock.singleton = {.mode = some_mode()};
 
+  to.weights[static_cast<std::size_t>(act::pause)] *= 3;
+  to.weights[static_cast<std::size_t>(act::resume)] *= 3;
   for (const auto& fn : {late, gate, pile, sole, clock}) {
     to.functions.push_back(fn);
     to.chosen.push_back(fn.id);
@@ -157,7 +159,7 @@ settings settings_of(std::uint64_t seed) {
   result.weights.push_back(words.signals ? 8 : 0);
   result.length = 60 + pick(random, 120);
   const bool has_flow = seed % 3 == 0;
-  result.weights.push_back(has_flow ? 16 : 0);
+  result.weights.push_back(has_flow ? 45 : 0);
   if (has_flow) add_flow(result, random, {alpha.cancel_on[0]});
   return result;
 }
