@@ -913,6 +913,7 @@ void model::compare() {
                                                   std::to_string(pause.skipped) + " are due");
   }
   compare_limits();
+  compare_rates();
 }
 
 void model::compare(const model_run& run, const storage::run_record& stored) const {

@@ -242,6 +242,7 @@ class model {
   [[nodiscard]] bool is_held_by_pause(const model_run& run) const;
   void tick(std::size_t function);
   void take_turn(const model_run& run);
+  void compare_rates() const;
   void check_priority(const run_id& started, const std::vector<run_id>& waiting) const;
   [[nodiscard]] time_point place_of(const model_run& run) const;
 

@@ -1,6 +1,8 @@
 // Flow control: whether and when an event starts a run.
 
 #include <algorithm>
+#include <set>
+#include <tuple>
 #include <utility>
 
 #include "tests/simulation/model.hpp"
@@ -225,6 +227,25 @@ void model::take_turn(const model_run& run) {
   if (!rule) return;
   const auto key = key_of(rule->key, run.data).value();
   require(take_from(turns_, {run.function, key}, *rule, now_), text(run.id) + " of " + function_of(run).id + " starts before its turn in the throttle");
+}
+
+// The store says of each rate limit and throttle when nothing of what has started counts any more.
+void model::compare_rates() const {
+  using counted = std::multiset<std::tuple<storage::flow_kind, std::string, time_point>>;
+  counted due;
+  const auto add = [&](storage::flow_kind kind, const flow_place& place, const bucket& known, const rate_spec& rate) {
+    const auto full_at = known.at + rate.period / rate.limit * (1 + rate.more_at_once) - known.credit;
+    if (full_at > now_) due.insert({kind, (*functions_)[place.first].id, full_at});
+  };
+  for (const auto& [place, known] : rates_) add(storage::flow_kind::rate_limit, place, known, *(*functions_)[place.first].rate_limit);
+  for (const auto& [place, known] : turns_) add(storage::flow_kind::throttle, place, known, *(*functions_)[place.first].throttle);
+  counted stored;
+  store_->each_flow(0, [&](std::uint64_t, const storage::flow_record& record) {
+    const bool is_rate = record.kind == storage::flow_kind::rate_limit || record.kind == storage::flow_kind::throttle;
+    if (is_rate && record.at > now_) stored.insert({record.kind, record.function, record.at});
+    return true;
+  });
+  require(stored == due, "a rate limit or a throttle counts other starts than there were");
 }
 
 time_point model::place_of(const model_run& run) const {

@@ -97,6 +97,8 @@ void add_flow(settings& to, random_source& random, const std::vector<rule_spec>&
     to.flow_events.push_back(fn.trigger);
     to.words.children.push_back(fn.id);
   }
+  to.chosen.insert(to.chosen.end(), {"gate", "sole"});
+  to.flow_events.push_back("go/gate");
 }
 
 settings settings_of(std::uint64_t seed) {
@@ -638,7 +640,10 @@ class player {
     post_admitted(actors::pause_function{.function = id, .mode = mode, .reply = reply<actors::paused_function>()});
   }
   void resume_some(random_source& random) {
-    const auto& ids = settings_.chosen;
+    auto ids = settings_.chosen;
+    // With so many functions few of them are paused: one of these.
+    if (!settings_.flow_events.empty()) std::erase_if(ids, [&](const auto& id) { return !committed_.is_paused(id); });
+    if (ids.empty()) return;
     const auto& id = ids[pick(random, ids.size())];
     if (!committed_.is_paused(id)) return;
     say("resume " + id);
