@@ -28,6 +28,14 @@ enum class fault : unsigned char {
   duplicate_taken,                // an event that was taken before a restart is taken again
   signal_shared,                  // a run takes a signal over, and the one before it waits on
   retries_forgotten,              // an activation does not know how often a step has failed before it
+  throttle_opened_by_restart,     // recovery does not close the throttles whose turn has not come
+  turn_not_taken,                 // a run that starts leaves its throttle as it was
+  first_event_kept,               // a debounced run keeps the cancel rules of the first event of its row
+  singleton_doubled,              // a run starts while the one whose place it takes still executes
+  batch_joined_late,              // an event joins a batch that is due and has not started
+  pause_counted,                  // what a paused function skips counts in its rate limit
+  ticks_made_up,                  // each tick that was missed runs
+  priority_ignored,               // a run's priority does not move its place
   count
 };
 

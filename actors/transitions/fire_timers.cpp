@@ -35,7 +35,7 @@ void fire(turn& now, const run_ptr& run) {
     return;
   }
   if (run->status == run_status::scheduled) {
-    if (settle_singleton(now, *run)) start_or_queue(now, *run, *run);
+    start_or_queue(now, *run, *run);
     return;
   }
   auto after = *run;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "actors/planted_faults.hpp"
 #include "actors/transitions/transitions.hpp"
 
 namespace caesura::actors {
@@ -68,7 +69,8 @@ run_ptr collecting(turn& now, std::uint64_t key) {
   const auto found = now.tx.find_flow(key);
   if (!found) return nullptr;
   auto run = settle_sweeps(now, find_live(now, found->run));
-  return run != nullptr && run->status == run_status::scheduled && run->due && *run->due > now.now ? run : nullptr;
+  const bool collects = run != nullptr && run->status == run_status::scheduled && run->due;
+  return collects && (*run->due > now.now || is_planted(fault::batch_joined_late)) ? run : nullptr;
 }
 
 // The run's event is this one from now on: it is matched, counted and ordered by it.
@@ -79,8 +81,10 @@ storage::run_record with_event(turn& now, const registered_function& fn, const s
   after.event = event.id;
   after.depth = event.depth;
   after.due = due;
-  after.cancel_keys.clear();
-  for (const auto& when : fn.stored->cancel_whens) after.cancel_keys.push_back(key_of(when, *scope));
+  if (!is_planted(fault::first_event_kept)) {
+    after.cancel_keys.clear();
+    for (const auto& when : fn.stored->cancel_whens) after.cancel_keys.push_back(key_of(when, *scope));
+  }
   after.groups = groups_of(now, fn, *scope);
   mark_flow(now, fn, event, after);
   const auto& limit = fn.stored->record.start_timeout;
@@ -190,7 +194,9 @@ void tick(turn& now, const registered_function& fn, const flow_rules::cron_trigg
 
 std::optional<run_id> start_function(turn& now, const registered_function& fn, const storage::event_record& event) {
   // A paused function takes part in nothing: its event is skipped, and no run under way makes room for it.
-  if (fn.flow == nullptr || now.state.pause_of(fn.code.id) != nullptr) return create_run(now, fn, event);
+  const bool is_paused = now.state.pause_of(fn.code.id) != nullptr;
+  if (is_planted(fault::pause_counted) && is_paused && fn.flow != nullptr && fn.flow->rate_limit) (void)passes_rate_limit(now, fn, event);
+  if (fn.flow == nullptr || is_paused) return create_run(now, fn, event);
   if (fn.flow->rate_limit && !passes_rate_limit(now, fn, event)) return std::nullopt;
   if (is_batched(now, fn, event)) return add_to_batch(now, fn, event);
   if (fn.flow->debounce) return debounce(now, fn, event);
@@ -217,7 +223,7 @@ void mark_flow(turn& now, const registered_function& fn, const storage::event_re
 }
 
 bool settle_singleton(turn& now, const storage::run_record& run) {
-  if (run.singleton == 0 || run.first_event.is_nil()) return true;  // decided when it was created
+  if (run.singleton == 0 || run.first_event.is_nil() || run.started_at) return true;  // decided when it was created, or before it started
   const auto* fn = now.state.functions->find(now.state.definition_of(run).record.function);
   if (fn == nullptr || fn->flow == nullptr || !fn->flow->singleton) return true;
   if (const auto under_way = holder(now, run.singleton, run.id)) {
@@ -234,7 +240,7 @@ bool settle_singleton(turn& now, const storage::run_record& run) {
 }
 
 void pass_throttle(turn& now, const storage::run_record& run) {
-  if (run.throttle == 0) return;
+  if (run.throttle == 0 || is_planted(fault::turn_not_taken)) return;
   const auto* fn = now.state.functions->find(now.state.definition_of(run).record.function);
   if (fn == nullptr || fn->flow == nullptr || !fn->flow->throttle) return;
   const auto rate = of(*fn->flow->throttle);
@@ -248,7 +254,7 @@ void enter_flow(turn& now) {
   auto& state = now.state;
   now.tx.each_flow(0, [&](std::uint64_t key, const storage::flow_record& record) {
     const auto* fn = record.kind == flow_kind::throttle ? state.functions->find(record.function) : nullptr;
-    if (fn == nullptr || fn->flow == nullptr || !fn->flow->throttle) return true;
+    if (fn == nullptr || fn->flow == nullptr || !fn->flow->throttle || is_planted(fault::throttle_opened_by_restart)) return true;
     if (const auto opens = of(*fn->flow->throttle).opens(record.at); opens > now.now) state.queue.close_until(key, opens, state.undo);
     return true;
   });
@@ -284,7 +290,7 @@ void fire_crons(turn& now) {
     const auto& trigger = fn.flow->crons[place.index];
     const auto known = now.tx.find_flow(key);
     tick(now, fn, trigger, known ? known->at : entry.first);
-    const auto next = trigger.schedule.next_after(now.now);
+    const auto next = trigger.schedule.next_after(is_planted(fault::ticks_made_up) ? entry.first : now.now);
     if (!next) continue;
     now.tx.put_flow(key, {.kind = flow_kind::cron, .function = fn.code.id, .at = *next, .cron = trigger.text});
     set_tick(state, key, with_jitter(trigger, key, *next));

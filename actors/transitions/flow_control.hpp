@@ -16,7 +16,7 @@ std::optional<run_id> start_function(turn& now, const registered_function& fn, c
 // What a run keeps of its function's flow control, whatever it was started by: priority, and the groups of throttle and singleton.
 void mark_flow(turn& now, const registered_function& fn, const storage::event_record& event, storage::run_record& run);
 
-// A collected run is due: false when a singleton skipped it, and it has ended.
+// A collected run starts, or waits for its turn to: false when a singleton skipped it, and it has ended. Asked again, it decides the same.
 [[nodiscard]] bool settle_singleton(turn& now, const storage::run_record& run);
 
 // The run starts for the first time: takes its turn in its throttle, which closes the group until the next one may.

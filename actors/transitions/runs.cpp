@@ -166,7 +166,7 @@ bool is_alone(const storage::run_record& run) { return run.singleton != 0 && run
 std::vector<std::uint64_t> groups_needed(const router_state& state, const storage::run_record& run) {
   std::vector<std::uint64_t> needed;
   if (run.throttle != 0 && !run.started_at) needed.push_back(run.throttle);
-  if (run.singleton != 0 && !is_alone(run)) needed.push_back(run.singleton);
+  if (run.singleton != 0 && !is_alone(run) && !is_planted(fault::singleton_doubled)) needed.push_back(run.singleton);
   if (run.groups.empty()) return needed;
   const auto& def = state.definition_of(run);
   for (std::size_t i = 0; i < run.groups.size(); ++i) {
@@ -201,7 +201,7 @@ position earlier_by(position at, duration shift) {
 
 run_queue::place place_of(const storage::run_record& run) {
   auto at = run.queued_at.is_nil() ? id_cast<position>(run.id) : run.queued_at;
-  if (run.priority != 0) at = earlier_by(at, std::chrono::seconds{run.priority});
+  if (run.priority != 0 && !is_planted(fault::priority_ignored)) at = earlier_by(at, std::chrono::seconds{run.priority});
   return {!is_under_way(run), at};
 }
 
@@ -432,7 +432,8 @@ run_id create_run(turn& now, const registered_function& fn, const storage::event
 }
 
 void start_or_queue(turn& now, const storage::run_record& before, storage::run_record after) {
-  if (hold_if_blocked(now, before, after)) return;
+  // Who is held makes nobody give way: a singleton decides once the run goes on.
+  if (hold_if_blocked(now, before, after) || !settle_singleton(now, before)) return;
   if (may_start(now.state, before)) {
     mark_running(now, after);
     give_actor(now, replace_run(now, before, std::move(after)), std::nullopt);

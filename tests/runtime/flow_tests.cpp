@@ -353,6 +353,30 @@ BOOST_FIXTURE_TEST_CASE(a_debounced_singleton_decides_when_it_is_due, flow_world
   must_be_sound();
 }
 
+BOOST_FIXTURE_TEST_CASE(a_debounced_singleton_that_is_held_cancels_nobody_before_it_is_resumed, flow_world) {
+  auto fn = sleeper();
+  fn.singleton = {.mode = singleton_mode::cancel};
+  fn.debounce = {.period = 10s};
+  open_one(fn);
+  const auto first = send(1).at(0);
+  advance(10s);
+  BOOST_TEST((take() == noted{"1"}));
+  const auto second = send(2).at(0);
+  runtime().pause("f", {.under_way = running_runs::hold});
+  advance(10s);
+  BOOST_TEST(status(second) == run_status::held);
+  BOOST_TEST(status(first) != run_status::cancelled);
+  crash_and_open();
+  settle();
+  BOOST_TEST(status(first) != run_status::cancelled);
+  runtime().resume("f");
+  settle();
+  BOOST_TEST(status(first) == run_status::cancelled);
+  BOOST_TEST((runtime().get(first)->cancelled_by->source == cancel_source::singleton));
+  BOOST_TEST((take() == noted{"2"}));
+  must_be_sound();
+}
+
 BOOST_FIXTURE_TEST_CASE(a_paused_function_neither_counts_nor_cancels, flow_world) {
   auto fn = sleeper();
   fn.singleton = {.mode = singleton_mode::cancel};

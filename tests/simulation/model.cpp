@@ -69,6 +69,7 @@ void model::apply(const actors::command_body& command, const storage::snapshot& 
   read_new_events();
   std::visit([this](const auto& c) { take(c); }, command);
   settle_changed();
+  take_resumed();
   close_sweeps();
   if (!new_events_.empty()) fail("event \"" + new_events_.front().name + "\" was stored, but nothing called for it");
   if (const auto unknown = unknown_runs(); !unknown.empty()) fail(text(unknown.front()) + " was created, but nothing called for it");
@@ -261,7 +262,8 @@ void model::begin(model_run& run, const actors::advance_run& command) {
         }
         if (op.look_back) {
           const auto used = consumed.find(op.event);
-          const auto from = used == consumed.end() ? id_cast<event_id>(run.id) : used->second;
+          const auto last = std::max(run.event, run.events.empty() ? run.event : run.events.back());
+          const auto from = used == consumed.end() ? std::max(id_cast<event_id>(run.id), last) : used->second;
           auto looking = wait;
           looking.since = from;
           const auto seen = std::ranges::find_if(events_, [&](const auto& e) { return wait_is_hit(run, looking, e.second); });
@@ -328,17 +330,19 @@ void model::take(const actors::fire_timers&) {
       const auto wakes = wake_time(run);
       if (wakes && *wakes <= now_ && (!first || std::pair{*wakes, id} < *first)) first = std::pair{*wakes, id};
     }
-    if (!first) return;
+    if (!first) break;
     settle(first->second);
     auto& run = run_at(first->second);
     if (const auto wakes = wake_time(run); wakes && *wakes <= now_) fire(run);
   }
+  for (const auto& [function, next] : next_ticks_) tick(function);
 }
 
 std::optional<time_point> model::wake_time(const model_run& run) const {
   if (run.is_ended) return std::nullopt;
   std::optional<time_point> first = run.cancelled_by ? std::nullopt : run.deadline;
   if (run.status == run_status::held && !touched_.contains(run.id)) return first;
+  if (run.due && (!first || *run.due < *first)) first = run.due;
   for (const auto& p : run.pending) {
     if (p.due && (!first || *p.due < *first)) first = p.due;
   }
@@ -348,6 +352,10 @@ std::optional<time_point> model::wake_time(const model_run& run) const {
 void model::fire(model_run& run) {
   if (run.deadline && *run.deadline <= now_ && !run.cancelled_by) {
     cancel(run, {.source = cancel_source::timeout});
+    return;
+  }
+  if (run.due) {
+    begin_collected(run);
     return;
   }
   std::vector<step_info> rows;
@@ -408,6 +416,8 @@ void model::take(const actors::replay_run& command) {
   again.replay_of = run->id;
   again.root = run->root.is_nil() ? run->id : run->root;
   again.rows = std::move(kept);
+  again.events = run->events;
+  again.what = run->what;
 }
 
 void model::take(const actors::pause_function& command) {
@@ -456,8 +466,9 @@ void model::route(const model_event& event, const std::string& about) {
     const auto& fn = (*functions_)[i];
     if (fn.trigger != event.name || fn.id == about || event.depth > deepest) continue;
     if (!fn.about.empty() && event.data["function_id"] != fn.about) continue;
+    if (is_limited(i, event)) continue;
     require(started < event.runs.size(), "event \"" + event.name + "\" did not start function " + fn.id);
-    create(i, event, event.runs[started++]);
+    start(i, event, event.runs[started++]);
   }
   require(started == event.runs.size(), "event \"" + event.name + "\" started a function that it does not trigger");
 }
@@ -580,8 +591,7 @@ model_run& model::create(std::size_t function, const model_event& event, const r
   run.what = fn.fixed ? *fn.fixed : event.data.get<script>();
   if (const auto pause = paused_.find(fn.id); pause != paused_.end()) {
     ++pause->second.skipped;
-    run.is_ended = true;
-    run.status = run_status::skipped;
+    skip(run);
   } else if (fn.start_timeout) {
     run.deadline = now_ + *fn.start_timeout;
   }
@@ -669,6 +679,7 @@ void model::end(model_run& run, run_status status) {
   run.status = status;
   run.pending.clear();
   run.deadline.reset();
+  run.due.reset();
   if (status == run_status::cancelled) outbox_.emplace(run.id, cancelled);
   if (status == run_status::failed) outbox_.emplace(run.id, failed);
   const bool is_heard = std::ranges::any_of(*functions_, [](const auto& fn) { return fn.trigger == finished; });
@@ -789,6 +800,8 @@ void model::take_replays() {
       auto& again = create(before->function, events_.at(before->event), unknown[0]);
       again.replay_of = before->id;
       again.root = before->root.is_nil() ? before->id : before->root;
+      again.events = before->events;
+      again.what = before->what;
     }
     require(job->status != storage::bulk_status::done || sweep.next == sweep.ids.size(), "a bulk replay ended before it was done");
   }
@@ -847,10 +860,14 @@ void model::close_sweeps() {
 // ---- the store
 
 void model::adopt() {
+  std::vector<run_id> started;
+  std::vector<run_id> passed_over;
   for (const auto& [id, known] : runs_) {
     if (known.is_ended) continue;
     const auto stored = store_->find_run(id);
     if (!stored) fail(text(id) + " is not stored");
+    const bool waits = known.status == run_status::queued && stored->status == run_status::queued && !stored->started_at;
+    if (waits && !touched_.contains(id)) passed_over.push_back(id);
     const bool has_started = !known.started_at && stored->started_at;
     if (known.status == stored->status && known.swept_to == stored->swept_to && !has_started) continue;
     auto& run = run_at(id);
@@ -859,10 +876,13 @@ void model::adopt() {
     if (has_started) {
       require(*stored->started_at == now_, text(id) + " started at another time than now");
       run.started_at = now_;
+      started.push_back(id);
+      take_turn(run);
       const auto& limit = function_of(run).finish_timeout;
       run.deadline = limit ? std::optional{now_ + *limit} : std::nullopt;
     }
   }
+  for (const auto& id : started) check_priority(id, passed_over);
 }
 
 void model::compare() {
@@ -893,6 +913,7 @@ void model::compare() {
                                                   std::to_string(pause.skipped) + " are due");
   }
   compare_limits();
+  compare_rates();
 }
 
 void model::compare(const model_run& run, const storage::run_record& stored) const {
@@ -900,6 +921,7 @@ void model::compare(const model_run& run, const storage::run_record& stored) con
   require(caesura::is_ended(stored.status) == run.is_ended,
           name + " is " + std::string{to_string(stored.status)} + " and must be " + (run.is_ended ? std::string{to_string(run.status)} : "under way"));
   require(stored.status == run.status, name + " ended " + std::string{to_string(stored.status)} + " and must be " + std::string{to_string(run.status)});
+  require(stored.events == run.events, name + " has other events than those that came for it");
   require(stored.event == run.event && stored.parent == run.parent && stored.replay_of == run.replay_of && stored.root == run.root,
           name + " has another origin");
   require(stored.cancelled_by.has_value() == run.cancelled_by.has_value(),
@@ -912,6 +934,8 @@ void model::compare(const model_run& run, const storage::run_record& stored) con
             name + " was cancelled by " + std::string{to_string(by.source)} + ", and the record says " + std::string{to_string(recorded.source)});
   }
   if (run.is_ended) return;
+  require((stored.status == run_status::scheduled) == run.due.has_value(), name + (run.due ? " starts before it is due" : " goes on collecting events"));
+  require(!run.due || stored.due == run.due, name + " is due at another time");
   require(stored.interruptions == run.interruptions, name + " has " + std::to_string(stored.interruptions) + " interruptions on record; " +
                                                          std::to_string(run.interruptions) + " are due");
   require(stored.deadline == run.deadline, name + " has another deadline");
@@ -959,6 +983,13 @@ void model::compare_rows(const model_run& run) const {
 }
 
 void model::compare_limits() const {
+  std::map<flow_place, int> alone;
+  for (const auto& [id, run] : runs_) {
+    const auto& fn = function_of(run);
+    if (!fn.singleton || run.is_ended || !run.started_at) continue;
+    const auto key = key_of(fn.singleton->key, run.data);
+    require(!key || ++alone[{run.function, *key}] == 1, "two runs of singleton " + fn.id + " are under way");
+  }
   std::map<std::pair<std::string, std::string>, std::uint32_t> used;
   auto shared = UINT32_MAX;
   for (const auto& fn : *functions_) shared = fn.is_shared ? std::min(shared, fn.limit) : shared;
@@ -994,9 +1025,9 @@ void model::recover() {
       }
     }
     // Held before anything else happens: the timers that are due by now pass it over.
-    const auto pause = paused_.find(function_of(run).id);
-    const bool is_held = pause != paused_.end() && pause->second.mode == running_runs::hold;
+    const bool is_held = is_held_by_pause(run);
     run.status = is_held ? run_status::held : run_status::queued;
+    if (run.is_undecided && !is_held) decide(run);
   }
 }
 
@@ -1019,8 +1050,7 @@ void model::check_step_may_start(const run_id& id, const std::string& step) cons
   }
   require(is_due, name + " before the record ahead of it is durable");
   if (const auto* retry = run->find_pending(step)) require(!retry->due || *retry->due <= now_, name + " before its retry is due");
-  const auto pause = paused_.find(function_of(*run).id);
-  require(pause == paused_.end() || pause->second.mode != running_runs::hold, name + " although its function is paused");
+  require(!is_held_by_pause(*run), name + " although its function is paused");
 }
 
 void model::check_at_the_end(const storage::snapshot& store) const {

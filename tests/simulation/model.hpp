@@ -27,6 +27,38 @@ struct rule_spec {
   bool (*holds)(const nlohmann::json& event, const nlohmann::json& async){nullptr};
   std::optional<duration> timeout{};
 };
+// Under which key an event counts: all together, by data.key, or by it unless data.n is 4, which is exempt.
+enum class flow_key : std::uint8_t { none, by_key, by_key_unless_four };
+const char* text_of(flow_key how);  // as an expression
+std::optional<std::string> key_of(flow_key how, const nlohmann::json& data);  // nullopt: exempt
+
+struct rate_spec {
+  std::uint32_t limit{1};
+  duration period{0};
+  std::uint32_t more_at_once{0};
+  flow_key key{flow_key::none};
+};
+struct debounce_spec {
+  duration period{0};
+  std::optional<duration> timeout{};
+  flow_key key{flow_key::none};
+};
+struct batch_spec {
+  std::uint32_t max_events{2};
+  duration timeout{0};
+  flow_key key{flow_key::none};
+  bool spares_fours{false};  // an event whose data.n is 4 is not batched
+};
+struct singleton_spec {
+  flow_key key{flow_key::none};
+  singleton_mode mode{singleton_mode::skip};
+};
+struct cron_spec {
+  std::string text{};
+  time_point (*next_after)(time_point){nullptr};
+  duration jitter{0};
+};
+
 struct function_spec {
   std::string id{};
   std::string trigger{};
@@ -40,6 +72,14 @@ struct function_spec {
   bool counts_resting{false};
   bool is_shared{false};  // with all others of which this is true
   std::optional<script> fixed{};
+  std::optional<rate_spec> rate_limit{};
+  bool is_idempotency{false};  // said so, instead of as a rate limit
+  std::optional<rate_spec> throttle{};
+  std::optional<debounce_spec> debounce{};
+  std::optional<batch_spec> batch{};
+  std::optional<singleton_spec> singleton{};
+  std::optional<cron_spec> cron{};
+  int priority{0};  // seconds for each of data.n
 };
 
 // The library did what it must not. The text says what.
@@ -74,6 +114,9 @@ struct model_run {
   run_id id{};
   std::size_t function{0};
   event_id event{};
+  std::vector<event_id> events{};   // of a batch
+  std::optional<time_point> due{};  // it collects events until then
+  bool is_undecided{false};         // it was held when it was due: a singleton decides when it goes on
   script what{};
   nlohmann::json data{};
   run_id parent{};
@@ -125,7 +168,7 @@ class model {
   // One command of the router and the store after it, not yet committed. Throws violation.
   void apply(const actors::command_body& command, const storage::snapshot& store, time_point now);
   // The process ended and another one has recovered the store.
-  void restart() { has_restarted_ = true; }
+  void restart(time_point now);
   // Whether a step that passes its gate now may do so, given what is durable. Throws violation.
   void check_step_may_start(const run_id& run, const std::string& step) const;
   // Everything has come to rest and nothing is left to do: the store must say so, too. Throws violation.
@@ -184,6 +227,25 @@ class model {
   [[nodiscard]] std::vector<run_id> waiting_for(const std::string& signal_event, const run_id& besides = {}) const;
   void lose(model_run& run, const std::string& signal_event);
 
+  // Flow control
+  [[nodiscard]] bool is_limited(std::size_t function, const model_event& event);
+  void start(std::size_t function, const model_event& event, const run_id& id);
+  [[nodiscard]] model_run* collector(std::size_t function, const std::string& key);
+  void start_debounced(std::size_t function, const model_event& event, const run_id& id);
+  void start_batched(std::size_t function, const model_event& event, const run_id& id);
+  void start_alone(std::size_t function, const model_event& event, const run_id& id);
+  [[nodiscard]] model_run* holder(const model_run& besides, const std::string& key);
+  void skip(model_run& run);
+  void begin_collected(model_run& run);
+  void decide(model_run& run);
+  void take_resumed();
+  [[nodiscard]] bool is_held_by_pause(const model_run& run) const;
+  void tick(std::size_t function);
+  void take_turn(const model_run& run);
+  void compare_rates() const;
+  void check_priority(const run_id& started, const std::vector<run_id>& waiting) const;
+  [[nodiscard]] time_point place_of(const model_run& run) const;
+
   // Runs
   model_run& create(std::size_t function, const model_event& event, const run_id& id);
   model_run& run_at(const run_id& id);
@@ -237,6 +299,17 @@ class model {
   std::map<std::string, pause> paused_;
   std::vector<model_sweep> sweeps_;
   std::map<std::string, cancel_outcome> answers_;
+  using flow_place = std::pair<std::size_t, std::string>;  // function and key
+  struct bucket {
+    duration credit{0};
+    time_point at{};
+  };
+  [[nodiscard]] static bool take_from(std::map<flow_place, bucket>& buckets, const flow_place& place, const rate_spec& rate, time_point now);
+  std::map<flow_place, bucket> rates_;
+  std::map<flow_place, bucket> turns_;          // of throttles
+  std::map<flow_place, run_id> collectors_;     // the run that took the latest event
+  std::map<flow_place, run_id> holders_;        // singletons: the latest run that an event started
+  std::map<std::size_t, time_point> next_ticks_;
   std::map<nlohmann::json, run_id> resumed_;  // by the data of the signal
   std::set<attempt> recorded_;  // executions of this process whose outcome has been recorded
   event_id last_event_{};

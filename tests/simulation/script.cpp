@@ -422,4 +422,15 @@ function_body scripted(const step_effect& effect, script fixed) {
   return [&effect, fixed = std::move(fixed)](context step) -> task<std::string> { return carry_out(step, effect, fixed); };
 }
 
+function_body scripted_batch(const step_effect& effect) {
+  return [&effect](context step, std::vector<event> events) -> task<std::string> {
+    script joined;
+    for (const auto& e : events) {
+      auto one = e.data.get<script>();
+      std::ranges::move(one.stages, std::back_inserter(joined.stages));
+    }
+    return carry_out(step, effect, std::move(joined));
+  };
+}
+
 }  // namespace caesura::simulation

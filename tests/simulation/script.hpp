@@ -86,5 +86,7 @@ using step_effect = std::function<std::int64_t(const operation&)>;
 function_body scripted(const step_effect& effect);
 // The same for a fixed script: functions that system events start.
 function_body scripted(const step_effect& effect, script fixed);
+// The same for the events of a batch: their scripts, one after the other.
+function_body scripted_batch(const step_effect& effect);
 
 }  // namespace caesura::simulation

@@ -29,12 +29,76 @@ struct settings {
   actors::limits limits{};
   std::vector<int> weights{};
   std::size_t length{0};
+  std::vector<std::string> chosen{"alpha", "beta", "child"};  // to be paused, replayed and cancelled in bulk
+  std::vector<std::string> flow_events{};                     // that start functions with flow control
 };
 
 script steps_only(std::vector<std::string> ids) {
   script result{.key = "k1"};
   for (auto& id : ids) result.stages.push_back({.operations = {{.id = std::move(id)}}});
   return result;
+}
+
+// "0,10 */4 * * *"
+time_point next_pair(time_point after) {
+  constexpr auto block = 4h;
+  const auto begin = std::chrono::floor<std::chrono::duration<std::int64_t, std::ratio<4 * 3600>>>(after);
+  return after < begin + 10min ? begin + 10min : begin + block;
+}
+
+// A third of the seeds have functions with flow control.
+void add_flow(settings& to, random_source& random, const std::vector<rule_spec>& same_key) {
+  const auto some_key = [&] { return happens(random, 60) ? flow_key::by_key : flow_key::none; };
+  const auto exempting_key = [&] { return happens(random, 25) ? flow_key::by_key_unless_four : some_key(); };
+  const auto some_mode = [&] { return happens(random, 50) ? singleton_mode::skip : singleton_mode::cancel; };
+
+  function_spec late{.id = "late", .trigger = "go/late", .cancel_on = same_key};
+  late.debounce = {.period = happens(random, 50) ? 5s : 10min, .key = some_key()};
+  if (happens(random, 40)) late.debounce->timeout = late.debounce->period * 2;
+  if (happens(random, 30)) late.start_timeout = 10min;
+
+  if (happens(random, 30)) late.singleton = {.key = some_key(), .mode = some_mode()};
+
+  function_spec gate{.id = "gate", .trigger = "go/gate", .cancel_on = same_key};
+  if (happens(random, 25)) {
+    gate.rate_limit = {.limit = 1, .period = 24h, .key = happens(random, 50) ? flow_key::by_key : flow_key::by_key_unless_four};
+    gate.is_idempotency = true;
+  } else if (happens(random, 60)) {
+    const std::uint32_t limit = happens(random, 50) ? 2 : 20;
+    gate.rate_limit = {.limit = limit, .period = happens(random, 50) ? 20s : 2h, .more_at_once = limit / 10, .key = exempting_key()};
+  }
+  const auto limit = static_cast<std::uint32_t>(1 + pick(random, 3));
+  gate.throttle = {.limit = limit, .period = limit * (happens(random, 50) ? 10s : 20min), .more_at_once = static_cast<std::uint32_t>(pick(random, 3)), .key = some_key()};
+  if (happens(random, 30)) gate.limit = 1;
+  if (happens(random, 20)) gate.start_timeout = 1h;
+  if (happens(random, 50)) gate.priority = happens(random, 50) ? 60 : 3'600;
+
+  function_spec pile{.id = "pile", .trigger = "go/pile"};
+  pile.batch = {.max_events = static_cast<std::uint32_t>(2 + pick(random, 3)), .timeout = happens(random, 50) ? 30s : 1h, .key = some_key(), .spares_fours = happens(random, 30)};
+  if (happens(random, 30)) pile.limit = 1;
+
+  // It may wait for a run of its own key, which waits for it: the timeout ends that.
+  function_spec sole{.id = "sole", .trigger = "go/sole", .cancel_on = same_key, .finish_timeout = 2h};
+  sole.singleton = {.key = exempting_key(), .mode = some_mode()};
+  if (happens(random, 20)) sole.rate_limit = {.limit = 4, .period = 20min, .key = flow_key::by_key};
+
+  script nap = steps_only({"tock"});
+  nap.stages.push_back({.operations = {{.kind = step_kind::sleep, .id = "nap", .length = 30 * 60'000}}});
+  function_spec clock{.id = "clock", .cancel_on = {{.event = "stop/all"}}, .fixed = nap, .cron = cron_spec{.text = "0,10 */4 * * *", .next_after = next_pair}};
+  if (happens(random, 40)) clock.cron->jitter = 3min;
+  if (happens(random, 50)) clock.singleton = {.mode = some_mode()};
+
+  to.weights[static_cast<std::size_t>(act::pause)] *= 3;
+  to.weights[static_cast<std::size_t>(act::resume)] *= 3;
+  for (const auto& fn : {late, gate, pile, sole, clock}) {
+    to.functions.push_back(fn);
+    to.chosen.push_back(fn.id);
+    if (fn.cron) continue;
+    to.flow_events.push_back(fn.trigger);
+    to.words.children.push_back(fn.id);
+  }
+  to.chosen.insert(to.chosen.end(), {"gate", "sole"});
+  to.flow_events.push_back("go/gate");
 }
 
 settings settings_of(std::uint64_t seed) {
@@ -96,6 +160,9 @@ settings settings_of(std::uint64_t seed) {
   words.signals = seed % 2 == 0;
   result.weights.push_back(words.signals ? 8 : 0);
   result.length = 60 + pick(random, 120);
+  const bool has_flow = seed % 3 == 0;
+  result.weights.push_back(has_flow ? 45 : 0);
+  if (has_flow) add_flow(result, random, {alpha.cancel_on[0]});
   return result;
 }
 
@@ -156,6 +223,24 @@ class player {
     time_point started_at;
   };
 
+  static void add_flow_control(function& fn, const function_spec& spec) {
+    if (const auto& rule = spec.rate_limit) {
+      if (spec.is_idempotency) {
+        fn.idempotency = text_of(rule->key);
+      } else {
+        fn.rate_limit = {.limit = rule->limit, .period = rule->period, .key = text_of(rule->key)};
+      }
+    }
+    if (const auto& rule = spec.throttle) fn.throttle = {.limit = rule->limit, .period = rule->period, .burst = rule->more_at_once, .key = text_of(rule->key)};
+    if (const auto& rule = spec.debounce) fn.debounce = {.period = rule->period, .key = text_of(rule->key), .timeout = rule->timeout};
+    if (const auto& rule = spec.batch) {
+      fn.batch = {.max_events = rule->max_events, .timeout = rule->timeout, .key = text_of(rule->key), .when = rule->spares_fours ? "event.data.n != 4" : ""};
+    }
+    if (const auto& rule = spec.singleton) fn.singleton = {.key = text_of(rule->key), .mode = rule->mode};
+    if (const auto& rule = spec.cron) fn.triggers = {{.cron = rule->text, .jitter = rule->jitter}};
+    if (spec.priority != 0) fn.priority = "event.data.n * " + std::to_string(spec.priority);
+  }
+
   std::vector<function> functions() {
     std::vector<function> result;
     for (const auto& spec : settings_.functions) {
@@ -167,7 +252,8 @@ class player {
         fn.concurrency = {{.limit = spec.limit, .key = spec.limit_by_key ? "event.data.key" : "", .counts_resting = spec.counts_resting, .is_shared = spec.is_shared}};
       }
       fn.retries = {.retries = spec.retries, .delays = {500ms, 1min}, .jitter = {}};
-      fn.body = spec.fixed ? scripted(effect_, *spec.fixed) : scripted(effect_);
+      fn.body = spec.batch ? scripted_batch(effect_) : spec.fixed ? scripted(effect_, *spec.fixed) : scripted(effect_);
+      add_flow_control(fn, spec);
       result.push_back(std::move(fn));
     }
     return result;
@@ -178,7 +264,7 @@ class player {
   void open() {
     options_.directory = directory();
     is_opening_ = true;
-    committed_.restart();
+    committed_.restart(clock_.now());
     tentative_ = committed_;
     runtime_ = std::make_unique<caesura::runtime>(options_, functions(), environment_);
     store_ = &runtime_->internals().store();
@@ -298,6 +384,7 @@ class player {
     store_->begin_read()->each_live_run([&](const storage::run_record& run) {
       actors::index_run(fresh, run);
       groups.insert(run.groups.begin(), run.groups.end());
+      groups.insert({run.throttle, run.singleton});
       if (run.status == run_status::queued && state.live.contains(run.id)) ++queued_with_actor;
       return true;
     });
@@ -310,6 +397,7 @@ class player {
                                                                   " listeners; the store has " + std::to_string(fresh.listeners.size()));
     require(state.queue.size() + queued_with_actor == fresh.queue.size(), "the queue in memory is not that of the store");
     for (const auto group : groups) require(state.queue.used(group) == fresh.queue.used(group), "a slot has leaked");
+    check_flow_state();
     for (const auto& name : {"stop/key", "stop/all", "stop/big", "stop/child", "note/red", "note/blue"}) {
       for (const auto& key : keys) {
         const storage::event_record event{.name = name, .data = {{"key", key}, {"n", 3}}};
@@ -323,6 +411,26 @@ class player {
         require(found(state) == found(fresh), std::string{"the index finds other runs for "} + name + " than the store has");
       }
     }
+  }
+
+  // A throttle whose turn has not come is closed, and each cron's next tick is set.
+  void check_flow_state() {
+    std::size_t ticks = 0;
+    const auto spec_of = [&](const std::string& id) { return *std::ranges::find(settings_.functions, id, &function_spec::id); };
+    store_->begin_read()->each_flow(0, [&](std::uint64_t key, const storage::flow_record& record) {
+      if (record.kind == storage::flow_kind::throttle) {
+        const auto rule = *spec_of(record.function).throttle;
+        const bool is_closed = record.at - rule.period / rule.limit * rule.more_at_once > clock_.now();
+        if (is_closed && state_->queue.has_slot(key)) throw violation{"a throttle is open before its next turn"};
+      } else if (record.kind == storage::flow_kind::cron) {
+        ++ticks;
+        const auto jitter = spec_of(record.function).cron->jitter;
+        const auto found = std::ranges::find(state_->ticks, key, &std::pair<time_point, std::uint64_t>::second);
+        if (found == state_->ticks.end() || found->first < record.at || found->first > record.at + jitter) throw violation{"a cron has lost its next tick"};
+      }
+      return true;
+    });
+    if (state_->ticks.size() != ticks) throw violation{"a cron has several next ticks"};
   }
 
   // The file alone, without what the process made of it.
@@ -402,6 +510,10 @@ class player {
     const auto name = names[pick(random, 100) < 60 ? 0 : 1 + pick(random, 2)];
     return {.name = name, .data = document(json(random_script(random, settings_.words))), .id = maybe_id(random)};
   }
+  event flow_event(random_source& random) {
+    const auto& name = settings_.flow_events[pick(random, settings_.flow_events.size())];
+    return {.name = name, .data = document(json(random_script(random, settings_.words, 1))), .id = maybe_id(random)};
+  }
   event stop_event(random_source& random) {
     static const std::vector<std::string> names{"stop/key", "stop/key", "stop/key", "stop/big", "stop/all", "stop/child"};
     return small_event(random, names[pick(random, names.size())]);
@@ -423,7 +535,7 @@ class player {
   }
 
   run_filter some_filter(random_source& random) {
-    static const std::vector<std::string> ids{"alpha", "beta", "child"};
+    const auto& ids = settings_.chosen;
     run_filter filter{.function = ids[pick(random, ids.size())]};
     if (happens(random, 30)) filter.function = {};
     if (happens(random, 40) || filter.function.empty()) filter.when = "event.data.key == '" + keys[pick(random, keys.size())] + "'";
@@ -476,6 +588,7 @@ class player {
         stop_cleanly();
         break;
       case act::send_signal: send_signal(random); break;
+      case act::flow_event: send({flow_event(random)}); break;
     }
   }
 
@@ -519,7 +632,7 @@ class player {
   }
 
   void pause_some(random_source& random) {
-    static const std::vector<std::string> ids{"alpha", "beta", "child"};
+    const auto& ids = settings_.chosen;
     static const std::vector<running_runs> modes{running_runs::let_finish, running_runs::hold, running_runs::cancel};
     const auto& id = ids[pick(random, ids.size())];
     const auto mode = modes[pick(random, modes.size())];
@@ -527,7 +640,10 @@ class player {
     post_admitted(actors::pause_function{.function = id, .mode = mode, .reply = reply<actors::paused_function>()});
   }
   void resume_some(random_source& random) {
-    static const std::vector<std::string> ids{"alpha", "beta", "child"};
+    auto ids = settings_.chosen;
+    // With so many functions few of them are paused: one of these.
+    if (!settings_.flow_events.empty()) std::erase_if(ids, [&](const auto& id) { return !committed_.is_paused(id); });
+    if (ids.empty()) return;
     const auto& id = ids[pick(random, ids.size())];
     if (!committed_.is_paused(id)) return;
     say("resume " + id);
@@ -608,6 +724,9 @@ class player {
     fail_write_in_.reset();
     crash_in_.reset();
     for (const auto& fn : settings_.functions) post_admitted(actors::resume_function{.function = fn.id, .reply = reply<actors::resumed_function>()});
+    for (const auto& fn : settings_.functions) {  // a cron never ends by itself
+      if (fn.cron) post_admitted(actors::pause_function{.function = fn.id, .mode = running_runs::let_finish, .reply = reply<actors::paused_function>()});
+    }
     constexpr int patience = 3'000;
     for (int i = 0; i < patience && !fault_; ++i) {
       settle();

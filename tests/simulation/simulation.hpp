@@ -39,6 +39,7 @@ enum class act : std::uint8_t {
   crash_at_commit,
   restart,
   send_signal,
+  flow_event,
 };
 
 struct action {

@@ -43,6 +43,14 @@ constexpr std::array planted_faults{
     planted{fault::duplicate_taken, "an event is taken twice after a restart"},
     planted{fault::signal_shared, "two runs wait for a signal"},
     planted{fault::retries_forgotten, "failed attempts are forgotten"},
+    planted{fault::throttle_opened_by_restart, "a restart opens a throttle"},
+    planted{fault::turn_not_taken, "a start takes no turn of its throttle"},
+    planted{fault::first_event_kept, "a debounced run keeps the cancel rules of its first event"},
+    planted{fault::singleton_doubled, "two runs of a singleton are under way"},
+    planted{fault::batch_joined_late, "an event joins a batch that is due"},
+    planted{fault::pause_counted, "what a pause skips counts in the rate limit"},
+    planted{fault::ticks_made_up, "a missed tick runs twice"},
+    planted{fault::priority_ignored, "priority is ignored"},
 };
 static_assert(planted_faults.size() + 1 == static_cast<std::size_t>(fault::count), "every fault has a test");
 
