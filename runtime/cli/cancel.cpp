@@ -16,7 +16,7 @@ namespace {
 
 using nlohmann::json;
 
-struct options {
+struct cancel_options {
   run_selection which{};
   std::string reason{};
   bool is_preview{false};
@@ -24,7 +24,7 @@ struct options {
   bool is_left_alone{false};  // not waited for
 };
 
-json ask(remote_server& server, const options& given, const json& request) try {
+json ask(remote_server& server, const cancel_options& given, const json& request) try {
   return server.data("POST", "/v1/cancellations", request);
 } catch (const refused& no) {
   if (no.status != 404) throw;
@@ -55,7 +55,7 @@ void tell(const json& job) {
   print(text + " (cancellation " + member(job, "id") + ")\n");
 }
 
-void cancel(const common& at, const options& given) {
+void cancel(const common& at, const cancel_options& given) {
   auto server = at.server();
   const auto now = wall_clock();
   // The window's end is fixed here, so that what is counted is what is cancelled.
@@ -87,7 +87,7 @@ void cancel(const common& at, const options& given) {
 
 void add_cancel(CLI::App& app, common& at) {
   auto* const command = app.add_subcommand("cancel", "Cancel many runs: of a function, in a window, for which an expression holds");
-  const auto given = std::make_shared<options>();
+  const auto given = std::make_shared<cancel_options>();
   given->which.add_window(*command);
   command->get_option("--function")->required();
   command->add_option("--reason", given->reason, "For whoever reads the record");

@@ -23,20 +23,20 @@ void list_functions(const common& at) {
   print(lines.text());
 }
 
-struct options {
+struct functions_options {
   std::string function{};
   std::string reason{};
   std::string running{"let_finish"};
   bool is_replaying{false};
 };
 
-void pause(const common& at, const options& given) {
+void pause(const common& at, const functions_options& given) {
   const auto done = at.server().data("POST", path_of(given.function, "pause"), {{"reason", given.reason}, {"running", given.running}});
   if (at.as_json) return print_json(done);
   print(given.function + (member(done, "was_paused") == "true" ? " was paused before\n" : " is paused\n"));
 }
 
-void resume(const common& at, const options& given) {
+void resume(const common& at, const functions_options& given) {
   const auto done = at.server().data("POST", path_of(given.function, "resume"), {{"replay_skipped", given.is_replaying}});
   if (at.as_json) return print_json(done);
   const auto skipped = counted(done.value("skipped", std::uint64_t{0}), "run");
@@ -49,7 +49,7 @@ void resume(const common& at, const options& given) {
 void add_functions(CLI::App& app, common& at) {
   auto* const command = app.add_subcommand("functions", "List, pause or resume functions");
   command->require_subcommand(1);
-  const auto given = std::make_shared<options>();
+  const auto given = std::make_shared<functions_options>();
   command->add_subcommand("list", "All that are registered or have runs")->callback([&at] { list_functions(at); });
   auto* const pausing = command->add_subcommand("pause", "Start no new runs of a function: its events make skipped runs");
   pausing->add_option("function", given->function, "Its whole id, such as app-charge-card")->required();

@@ -17,7 +17,7 @@ namespace {
 
 using nlohmann::json;
 
-struct options {
+struct replay_options {
   std::vector<std::string> runs{};
   run_selection which{};
   std::string from_step{};
@@ -28,7 +28,7 @@ struct options {
 constexpr const char* ended_statuses[] = {"completed", "failed", "cancelled", "skipped"};
 
 // Oldest first, so that the new runs stand in the order of the old ones.
-json runs_meant(remote_server& server, options given) {
+json runs_meant(remote_server& server, replay_options given) {
   if (given.which.status.empty()) given.which.status.assign(std::begin(ended_statuses), std::end(ended_statuses));
   auto found = find_runs(server, given.which, std::numeric_limits<std::size_t>::max());
   std::reverse(found.begin(), found.end());
@@ -52,7 +52,7 @@ json replay_each(remote_server& server, const std::vector<std::string>& runs, co
   return done;
 }
 
-void replay(common& at, const options& given) {
+void replay(common& at, const replay_options& given) {
   if (given.runs.empty() && given.which.function.empty()) throw CLI::ValidationError{"replay", "which runs? Name some, or say --function"};
   auto server = at.server();
   auto runs = given.runs;
@@ -86,7 +86,7 @@ void replay(common& at, const options& given) {
 
 void add_replay(CLI::App& app, common& at) {
   auto* const command = app.add_subcommand("replay", "Make new runs from the events of those that have ended: by id, or many of a function");
-  const auto given = std::make_shared<options>();
+  const auto given = std::make_shared<replay_options>();
   command->add_option("run", given->runs, "Ids of runs");
   given->which.add_window(*command);
   given->which.add_status(*command);

@@ -12,14 +12,14 @@ namespace {
 
 using nlohmann::json;
 
-struct options {
+struct send_options {
   std::string name{};
   std::string data{"{}"};
   std::string id{};
   std::string key{"cli"};
 };
 
-void send(const common& at, const options& given) {
+void send(const common& at, const send_options& given) {
   json event{{"name", given.name}, {"data", json::parse(given.data, nullptr, false)}};
   if (!event["data"].is_object()) throw std::runtime_error{"the data is \"" + given.data + "\", which is no JSON object such as {\"id\": \"t-17\"}"};
   if (!given.id.empty()) event["id"] = given.id;
@@ -31,7 +31,7 @@ void send(const common& at, const options& given) {
 
 void add_send(CLI::App& app, common& at) {
   auto* const command = app.add_subcommand("send", "Send an event; prints the id under which it is stored");
-  const auto given = std::make_shared<options>();
+  const auto given = std::make_shared<send_options>();
   command->add_option("name", given->name, "The event's name")->required();
   command->add_option("data", given->data, "Its data, a JSON object");
   command->add_option("--id", given->id, "Makes sending it again harmless for 24 h");

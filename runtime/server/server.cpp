@@ -70,7 +70,7 @@ class server::core {
     listening.extra_headers.add("x-inngest-server-kind", "dev");
     listener_.emplace(std::move(listening), [this](http::request&& request, http::responder respond) {
       auto shared = std::make_shared<http::request>(std::move(request));
-      workers_.post([this, shared, respond] { answer(parts_, *shared, respond); });
+      workers_.post([this, shared, respond] { caesura::server::answer(parts_, *shared, respond); });
     });
   }
   ~core() { stop(std::chrono::milliseconds{0}); }

@@ -17,18 +17,17 @@ using namespace std::chrono_literals;
 using http_test::await;
 using http_test::describe;
 using http_test::fetch;
+using http_test::has;
 using http_test::raw_server;
 using http_test::raw_socket;
 
 namespace {
 
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
-
 std::string url_of(const listener& http, std::string_view path = "/") {
   return "http://127.0.0.1:" + std::to_string(http.port()) + std::string{path};
 }
 
-void echo(request&& received, const responder& respond) {
+void echo_target(request&& received, const responder& respond) {
   respond(response::text(200, received.method + " " + received.target + " " + received.body));
 }
 
@@ -71,7 +70,7 @@ BOOST_AUTO_TEST_CASE(a_request_arrives_whole_and_so_does_its_response) {
 }
 
 BOOST_AUTO_TEST_CASE(a_connection_is_used_again) {
-  listener server{{.port = 0}, echo};
+  listener server{{.port = 0}, echo_target};
   client http;
   for (int i = 0; i < 50; ++i)
     BOOST_TEST(fetch(http, {.url = url_of(server), .body = std::to_string(i)}).body == "POST / " + std::to_string(i));
@@ -82,7 +81,7 @@ BOOST_AUTO_TEST_CASE(a_connection_is_used_again) {
 }
 
 BOOST_AUTO_TEST_CASE(an_idle_connection_is_closed_in_time) {
-  listener server{{.port = 0}, echo};
+  listener server{{.port = 0}, echo_target};
   client http{{.idle_timeout = 20ms}};
   fetch(http, {.url = url_of(server)});
   while (server.connections() > 0) std::this_thread::yield();
@@ -160,7 +159,7 @@ BOOST_AUTO_TEST_CASE(large_bodies_go_both_ways) {
 }
 
 BOOST_AUTO_TEST_CASE(an_answer_before_the_whole_body_is_received) {
-  listener server{{.port = 0, .body_bytes = 1000}, echo};
+  listener server{{.port = 0, .body_bytes = 1000}, echo_target};
   client http;
   for (int i = 0; i < 3; ++i) {
     const response answer = fetch(http, {.url = url_of(server), .body = std::string(4 * 1024 * 1024, 'x')});
@@ -277,7 +276,7 @@ BOOST_AUTO_TEST_CASE(a_request_is_repeated_once_and_never_after_a_byte_of_its_re
 
 BOOST_AUTO_TEST_CASE(redirects_on_the_origin_keep_method_and_body) {
   listener server{{.port = 0}, [](request&& received, const responder& respond) {
-                    if (received.path == "/end") return echo(std::move(received), respond);
+                    if (received.path == "/end") return echo_target(std::move(received), respond);
                     if (received.path == "/away")
                       return respond({.status = 308, .headers = {{"Location", "http://example.invalid/"}}});
                     const int left = std::stoi(received.path.substr(1));
@@ -322,7 +321,7 @@ BOOST_AUTO_TEST_CASE(destroying_the_client_tells_every_caller) {
 }
 
 BOOST_AUTO_TEST_CASE(a_callback_may_send_again) {
-  listener server{{.port = 0}, echo};
+  listener server{{.port = 0}, echo_target};
   client http;
   std::promise<std::string> promise;
   http.send({.url = url_of(server), .body = "1"}, [&](outcome) {
@@ -335,7 +334,7 @@ BOOST_AUTO_TEST_CASE(a_callback_may_send_again) {
 BOOST_AUTO_TEST_CASE(ipv6_addresses_are_called) {
   std::optional<listener> server;
   try {
-    server.emplace(listener_options{.host = "::1", .port = 0}, echo);
+    server.emplace(listener_options{.host = "::1", .port = 0}, echo_target);
   } catch (const caesura::error& e) {
     BOOST_TEST_MESSAGE("this machine has no IPv6: " << e.what());
     return;

@@ -14,11 +14,10 @@
 
 using namespace caesura::http;
 using namespace std::chrono_literals;
+using http_test::has;
 using http_test::raw_socket;
 
 namespace {
-
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 // Answers "METHOD path body".
 void echo(request&& received, const responder& respond) {

@@ -22,6 +22,8 @@
 
 namespace http_test {
 
+inline bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
 inline void check(bool is_good, const char* what) {
   if (!is_good) throw std::runtime_error{std::string{what} + ": " + std::strerror(errno)};
 }

@@ -15,12 +15,11 @@
 
 using namespace caesura::http;
 using http_test::describe;
+using http_test::has;
 using http_test::raw_server;
 using http_test::raw_socket;
 
 namespace {
-
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 template <auto Free>
 struct releases {

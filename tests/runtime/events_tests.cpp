@@ -8,6 +8,7 @@
 namespace {
 
 using namespace caesura;
+using caesura::testing::code_of;
 using caesura::testing::refusal;
 using caesura::testing::world;
 using namespace std::chrono_literals;
@@ -16,15 +17,6 @@ function counting(const std::string& id, std::vector<trigger> triggers, int& cou
   return {.id = id, .triggers = std::move(triggers), .body = [&count](context step) -> task<> {
             co_await step.run("count", [&] { ++count; });
           }};
-}
-
-errc code_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const error& e) {
-    return e.code();
-  }
-  return errc::unknown_run;
 }
 
 }  // namespace

@@ -2,11 +2,13 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "tests/support/refusal.hpp"
 #include "tests/support/world.hpp"
 
 namespace {
 
 using namespace caesura;
+using caesura::testing::code_of;
 using caesura::testing::world;
 using namespace std::chrono_literals;
 
@@ -37,15 +39,6 @@ struct faulty_world : world {
             }};
   }
 };
-
-errc code_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const error& e) {
-    return e.code();
-  }
-  return errc::unknown_run;
-}
 
 }  // namespace
 

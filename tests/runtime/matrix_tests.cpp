@@ -62,19 +62,19 @@ enum class state {
 // What moves the run on.
 enum class mover { none, a_step, the_clock, an_event, a_resume };
 
-using names = std::vector<std::string>;
+using name_list = std::vector<std::string>;
 
 // A row of the table. Steps are named in the order of their records.
 struct scenario {
   state is;
   const char* name;
   run_status found;     // when it is hit
-  names recorded;       // then
-  names executing;      // then; at most one
+  name_list recorded;       // then
+  name_list executing;      // then; at most one
   mover moves;
-  names moved;          // recorded by the move
+  name_list moved;          // recorded by the move
   run_status moved_to;  // right after the move
-  names whole;          // recorded when nobody cancels
+  name_list whole;          // recorded when nobody cancels
 
   [[nodiscard]] bool is_started() const { return found == run_status::running || !recorded.empty(); }
 };
@@ -150,9 +150,9 @@ struct combination {
     return found == run_status::running ? cancel_outcome::cancelling : cancel_outcome::cancelled;
   }
   // The steps that are recorded in the end.
-  [[nodiscard]] names recorded() const {
+  [[nodiscard]] name_list recorded() const {
     if (is_missed()) return run->whole;
-    names result = run->recorded;
+    name_list result = run->recorded;
     if (at == order::crash) return result;  // the interrupted step is not executed again
     const auto& more = at == order::behind ? run->moved : run->executing;
     result.insert(result.end(), more.begin(), more.end());
@@ -682,7 +682,7 @@ class stage : public world {
   }
 
   void check_steps() {
-    names recorded;
+    name_list recorded;
     for (const auto& row : runtime().steps(subject_)) {
       recorded.push_back(row.id);
       if (row.kind == step_kind::run) BOOST_TEST(row.result.get<std::string>() == row.id + " done");

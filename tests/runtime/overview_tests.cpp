@@ -14,7 +14,7 @@ function sleeping() {
   return {.id = "f", .triggers = {{.event = "go"}}, .body = [](context step) -> task<> { co_await step.sleep_for("rest", 1h); }};
 }
 
-std::vector<std::string> names(const event_page& page) {
+std::vector<std::string> names_of(const event_page& page) {
   std::vector<std::string> result;
   for (const auto& one : page.events) result.push_back(one.event.name + one.event.id);
   return result;
@@ -33,13 +33,13 @@ BOOST_FIXTURE_TEST_CASE(events_are_listed_newest_first_page_by_page, world) {
     runtime().send({.name = "b", .id = id});
   }
   const auto first = runtime().list_events({}, {.limit = 4});
-  BOOST_TEST(names(first) == (list{"b3", "a3", "b2", "a2"}), boost::test_tools::per_element());
+  BOOST_TEST(names_of(first) == (list{"b3", "a3", "b2", "a2"}), boost::test_tools::per_element());
   const auto second = runtime().list_events({}, {.before = first.next, .limit = 4});
-  BOOST_TEST(names(second) == (list{"b1", "a1"}), boost::test_tools::per_element());
+  BOOST_TEST(names_of(second) == (list{"b1", "a1"}), boost::test_tools::per_element());
   BOOST_TEST(!second.next.has_value());
   const auto named = runtime().list_events({.name = "a"}, {.limit = 2});
-  BOOST_TEST(names(named) == (list{"a3", "a2"}), boost::test_tools::per_element());
-  BOOST_TEST(names(runtime().list_events({.name = "a"}, {.before = named.next})) == (list{"a1"}), boost::test_tools::per_element());
+  BOOST_TEST(names_of(named) == (list{"a3", "a2"}), boost::test_tools::per_element());
+  BOOST_TEST(names_of(runtime().list_events({.name = "a"}, {.before = named.next})) == (list{"a1"}), boost::test_tools::per_element());
   BOOST_TEST(runtime().list_events({.name = "none"}).events.empty());
 }
 
@@ -51,7 +51,7 @@ BOOST_FIXTURE_TEST_CASE(a_window_of_events_is_from_its_beginning_and_before_its_
   runtime().send({.name = "a", .id = "2"});
   advance(1min);
   runtime().send({.name = "a", .id = "3"});
-  BOOST_TEST(names(runtime().list_events({.received_after = begin, .received_before = begin + 1min})) == (list{"a2"}), boost::test_tools::per_element());
+  BOOST_TEST(names_of(runtime().list_events({.received_after = begin, .received_before = begin + 1min})) == (list{"a2"}), boost::test_tools::per_element());
   BOOST_CHECK_THROW((void)runtime().list_events({.received_after = begin, .received_before = begin}), error);
   BOOST_CHECK_THROW((void)runtime().list_events({}, {.limit = 0}), error);
 }

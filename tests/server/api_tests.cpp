@@ -13,8 +13,6 @@ namespace {
 
 using namespace server_test;
 
-const std::string unknown_id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
-
 // Sleeps for an hour.
 json rests(const json&) { return json::array({{{"op", "Sleep"}, {"id", "h1"}, {"name", "1h"}}}); }
 

@@ -100,8 +100,6 @@ struct walker {
   }
 };
 
-const std::string unknown_id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
-
 struct walked_world {
   fake_app app{nullptr};
   server_world world{{.stream_clients = 0}};

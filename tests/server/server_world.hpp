@@ -23,6 +23,8 @@ using namespace caesura;
 using namespace std::chrono_literals;
 using nlohmann::json;
 
+inline const std::string unknown_id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";  // well formed
+
 // Answers each call with what the test's function makes of its body.
 class fake_app {
  public:

@@ -11,7 +11,7 @@ using namespace caesura;
 using namespace caesura::storage;
 using namespace std::chrono_literals;
 
-const time_point start{duration{1'780'000'000'000}};
+const time_point begin{duration{1'780'000'000'000}};
 
 }  // namespace
 
@@ -21,26 +21,26 @@ BOOST_AUTO_TEST_CASE(ids_grow_within_a_millisecond_across_restarts_and_with_the_
   id_generator first;
   std::uint64_t entropy = 0xFFFF'FFFF'FFFF'FFFFULL;
   position last;
-  for (const auto time : {start, start, start + 1ms, start - 1h, start + 1ms, start + 2ms}) {
+  for (const auto time : {begin, begin, begin + 1ms, begin - 1h, begin + 1ms, begin + 2ms}) {
     const auto next = first.next_position(time, entropy *= 3);
     BOOST_TEST((last < next));
     last = next;
   }
   id_generator restarted{last};
-  BOOST_TEST((last < restarted.next_position(start - 24h, 0)));
+  BOOST_TEST((last < restarted.next_position(begin - 24h, 0)));
 }
 
 BOOST_AUTO_TEST_CASE(an_id_has_the_time_at_which_it_was_issued) {
   id_generator ids;
-  const auto id = ids.next<run_id>(start, 42);
-  BOOST_TEST((time_of(id) == start));
+  const auto id = ids.next<run_id>(begin, 42);
+  BOOST_TEST((time_of(id) == begin));
 }
 
 BOOST_AUTO_TEST_CASE(text_is_read_back_in_either_case_and_sorts_like_the_id) {
   id_generator ids;
   std::string before;
   for (int i = 0; i < 1000; ++i) {
-    const auto id = ids.next<run_id>(start + i * 7ms, static_cast<std::uint64_t>(i) * 0x9E3779B97F4A7C15ULL);
+    const auto id = ids.next<run_id>(begin + i * 7ms, static_cast<std::uint64_t>(i) * 0x9E3779B97F4A7C15ULL);
     auto text = to_string(id);
     BOOST_TEST(text.size() == 26U);
     BOOST_TEST(before < text);
@@ -61,8 +61,8 @@ BOOST_AUTO_TEST_CASE(other_text_is_no_id) {
 
 BOOST_AUTO_TEST_CASE(keys_sort_as_what_they_stand_for) {
   id_generator ids;
-  const auto run = ids.next<run_id>(start, 1);
-  const auto later = ids.next<run_id>(start, 1);
+  const auto run = ids.next<run_id>(begin, 1);
+  const auto later = ids.next<run_id>(begin, 1);
   BOOST_TEST(step_key(run, 0) < step_key(run, 1));
   BOOST_TEST(step_key(run, 255) < step_key(run, 256));
   BOOST_TEST(step_key(run, 0xFFFF'FFFF) < step_key(later, 0));

@@ -8,12 +8,14 @@
 #include "storage/keys.hpp"
 #include "storage/lmdb.hpp"
 #include "storage/store.hpp"
+#include "tests/support/refusal.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace {
 
 using namespace caesura;
 using namespace caesura::storage;
+using caesura::testing::code_of;
 
 struct fresh_store {
   caesura::testing::temporary_directory directory;
@@ -24,16 +26,6 @@ struct fresh_store {
     return {.id = ids.next<run_id>(time_point{duration{1000}}, 5), .status = status};
   }
 };
-
-errc code_of(const std::function<void()>& call, std::string* text = nullptr) {
-  try {
-    call();
-  } catch (const error& e) {
-    if (text != nullptr) *text = e.what();
-    return e.code();
-  }
-  return errc::unknown_run;
-}
 
 }  // namespace
 

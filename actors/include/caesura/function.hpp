@@ -164,7 +164,7 @@ struct cancel_rule {
 
 // Cancels runs that take too long; the record says `timeout`.
 struct timeouts {
-  std::optional<duration> start{};   // from creation (or the event's time, if that is later) to the first step
+  std::optional<duration> start{};   // from creation (or the event's time, if later; of a collected run, when it is due) to the first step
   std::optional<duration> finish{};  // from the first step to the end
 };
 
@@ -183,7 +183,7 @@ struct concurrency {
 // its turn in throttle, concurrency and singleton.
 
 // At most `limit` runs start in each `period`, spread evenly (GCRA): one each period / limit, and limit / 10 more at once. What comes beyond starts nothing
-// and is not made up for. A key that is `false` is not limited.
+// and is not made up for. A key that is `false` is not limited. An event counts also when a singleton skips its run or debounce gives it to another one.
 struct rate_limit {
   std::uint32_t limit{1};
   duration period{0};  // 1 ms … 24 h
@@ -199,7 +199,7 @@ struct throttle {
 };
 
 // A run starts `period` after the last event of a row of them, with that event; at the latest `timeout` after the first. The run exists from the
-// first one on, so it can be cancelled while it waits.
+// first one on, so it can be cancelled while it waits. What look_back() sees begins after its last event.
 struct debounce {
   duration period{0};  // 1 s … 7 d
   std::string key{};
@@ -217,7 +217,7 @@ struct batch {
 };
 
 // At most one run of each key is under way. What comes meanwhile is skipped (recorded, can be replayed), or cancels the one under way and starts when that has ended.
-// A key that is `false` is not limited.
+// A key that is `false` is not limited. A run that was replayed or invoked, or whose cancel is recorded, is under way but makes nobody skipped: what comes waits for its end.
 enum class singleton_mode : std::uint8_t { skip = 0, cancel = 1 };
 struct singleton {
   std::string key{};

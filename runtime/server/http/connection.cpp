@@ -19,7 +19,7 @@ namespace beast_http = boost::beast::http;
 using boost::system::error_code;
 
 // Beyond the header: what the reader may take from the socket at once.
-constexpr std::size_t read_ahead_bytes = 65536;
+constexpr std::size_t read_at_once_bytes = 65536;
 constexpr std::chrono::milliseconds linger_time{1000};
 
 std::string_view to_view(boost::beast::string_view text) { return {text.data(), text.size()}; }
@@ -44,7 +44,7 @@ connection::connection(std::shared_ptr<connection_registry> registry, strand_soc
       strand_{socket.get_executor()},
       socket_{std::move(socket)},
       timer_{strand_},
-      reader_{std::make_unique<reader>(registry_->options.header_bytes + read_ahead_bytes)} {}
+      reader_{std::make_unique<reader>(registry_->options.header_bytes + read_at_once_bytes)} {}
 
 connection::~connection() = default;
 
