@@ -4,6 +4,13 @@
 
 namespace caesura::actors {
 
+std::string group_name(const function& fn, std::size_t entry) {
+  const auto& rule = fn.concurrency[entry];
+  return rule.is_shared ? '\0' + rule.key : fn.id + '\0' + std::to_string(entry);
+}
+
+std::uint64_t group_source(const function& fn, std::size_t entry) { return storage::hash_text(group_name(fn, entry)); }
+
 std::vector<run_id> live_table::ids() const {
   std::vector<run_id> ids;
   ids.reserve(runs_.size());
@@ -56,24 +63,55 @@ void live_table::set_parking(const run_id& run, undo_log& undo) {
   entry.is_parking = true;
 }
 
+std::map<run_queue::place, run_id>& run_queue::line_of(std::optional<std::uint64_t> waits_in) { return waits_in ? groups_[*waits_in].waiting : ready_; }
+
+// Whatever throws half way leaves what take() takes back.
 void run_queue::put(const run_id& run, const entry& e) {
-  entries_.insert_or_assign(run, e);
-  (e.waits_in ? groups_[*e.waits_in].waiting : ready_).emplace(e.at, run);
+  take(run);
+  for (const auto id : e.groups) groups_.try_emplace(id);
+  entries_.emplace(run, e);
+  for (const auto id : e.groups) ++groups_.find(id)->second.needed_by;
+  line_of(e.waits_in).emplace(e.at, run);
 }
 
 void run_queue::take(const run_id& run) {
   const auto found = entries_.find(run);
   if (found == entries_.end()) return;
-  const auto& e = found->second;
-  (e.waits_in ? groups_[*e.waits_in].waiting : ready_).erase(e.at);
+  const entry e = std::move(found->second);
   entries_.erase(found);
+  line_of(e.waits_in).erase(e.at);
+  for (const auto id : e.groups) {
+    --groups_.find(id)->second.needed_by;
+    forget_if_idle(id);
+  }
 }
 
-void run_queue::push(const run_id& run, place at, std::vector<std::uint64_t> groups, undo_log& undo) {
+void run_queue::remember(std::uint64_t id, undo_log& undo) {
+  const auto found = groups_.find(id);
+  undo.add([this, id, before = found == groups_.end() ? std::nullopt : std::optional<terms>{found->second}] { restore(id, before); });
+}
+
+void run_queue::restore(std::uint64_t id, const std::optional<terms>& before) {
+  if (!before && !groups_.contains(id)) return;
+  set_opening(id, before ? before->opens : std::nullopt);
+  static_cast<terms&>(groups_[id]) = before.value_or(terms{});
+  forget_if_idle(id);
+}
+
+void run_queue::forget_if_idle(std::uint64_t id) {
+  const auto found = groups_.find(id);
+  if (found != groups_.end() && found->second.used == 0 && found->second.needed_by == 0 && !found->second.opens) groups_.erase(found);
+}
+
+void run_queue::push(const run_id& run, place at, const std::vector<slot>& slots, undo_log& undo) {
   if (entries_.contains(run)) return;
-  entry e{.at = at, .groups = std::move(groups)};
-  for (const auto id : e.groups) {
-    if (!has_slot(id)) e.waits_in = id;
+  entry e{.at = at};
+  for (const auto& s : slots) {
+    if (!groups_.contains(s.group)) remember(s.group, undo);
+    groups_.try_emplace(s.group);
+    set_limit(s, undo);
+    e.groups.push_back(s.group);
+    if (!has_slot(s.group)) e.waits_in = s.group;
   }
   undo.add([this, run] { take(run); });
   put(run, e);
@@ -83,6 +121,7 @@ bool run_queue::remove(const run_id& run, undo_log& undo) {
   const auto found = entries_.find(run);
   if (found == entries_.end()) return false;
   const entry before = found->second;
+  for (const auto id : before.groups) remember(id, undo);
   undo.add([this, run, before] { put(run, before); });
   take(run);
   if (!before.waits_in) promote_others(before, undo);
@@ -102,15 +141,16 @@ std::optional<run_id> run_queue::next(undo_log& undo) {
 }
 
 void run_queue::move_to(const run_id& run, std::optional<std::uint64_t> waits_in, undo_log& undo) {
-  const entry before = entries_.at(run);
-  entry after = before;
-  after.waits_in = waits_in;
-  undo.add([this, run, before] {
-    take(run);
-    put(run, before);
-  });
-  take(run);
-  put(run, after);
+  undo.add([this, run, before = entries_.at(run).waits_in] { set_line(run, before); });
+  set_line(run, waits_in);
+}
+
+void run_queue::set_line(const run_id& run, std::optional<std::uint64_t> waits_in) {
+  auto& e = entries_.at(run);
+  if (e.waits_in == waits_in) return;
+  auto& after = line_of(waits_in);
+  after.insert(line_of(e.waits_in).extract(e.at));
+  e.waits_in = waits_in;
 }
 
 void run_queue::promote(std::uint64_t id, undo_log& undo) {
@@ -140,11 +180,29 @@ bool run_queue::has_slot(std::uint64_t id) const {
   return found == groups_.end() || (found->second.used < found->second.limit && !found->second.opens);
 }
 
-bool run_queue::may_start(const std::vector<std::uint64_t>& groups) const {
-  return std::ranges::all_of(groups, [&](std::uint64_t id) {
-    const auto found = groups_.find(id);
-    return found == groups_.end() || (has_slot(id) && found->second.waiting.empty());
+bool run_queue::may_start(const std::vector<slot>& slots) const {
+  return std::ranges::all_of(slots, [&](const slot& s) {
+    const auto found = groups_.find(s.group);
+    return found == groups_.end() || (has_slot(s.group) && found->second.waiting.empty());
   });
+}
+
+void run_queue::set_limit(const slot& s, undo_log& undo) {
+  const auto found = groups_.find(s.group);
+  if (found == groups_.end()) return;
+  auto& known = found->second;
+  if (s.source == 0 && known.limit != no_limit) return;
+  if (s.limit == known.limit && s.source == known.source) return;
+  remember(s.group, undo);
+  known.limit = s.limit;
+  known.source = s.source;
+  promote(s.group, undo);  // who goes takes the next along
+}
+
+void run_queue::set_limits(const function_table& functions, undo_log& undo) {
+  for (const auto& [id, known] : groups_) {
+    if (const auto limit = functions.limit_of(known.source)) set_limit({.group = id, .limit = *limit, .source = known.source}, undo);
+  }
 }
 
 void run_queue::set_opening(std::uint64_t id, std::optional<time_point> opens) {
@@ -155,31 +213,31 @@ void run_queue::set_opening(std::uint64_t id, std::optional<time_point> opens) {
 }
 
 void run_queue::close_until(std::uint64_t id, time_point opens, undo_log& undo) {
-  undo.add([this, id, before = groups_[id].opens] { set_opening(id, before); });
+  remember(id, undo);
   set_opening(id, opens);
 }
 
 void run_queue::open_due(time_point now, undo_log& undo) {
   while (!closed_.empty() && closed_.begin()->first <= now) {
-    const auto opens = closed_.begin()->first;
     const auto id = closed_.begin()->second;
-    undo.add([this, id, opens] { set_opening(id, opens); });
+    remember(id, undo);
     set_opening(id, std::nullopt);
     promote(id, undo);
+    forget_if_idle(id);
   }
 }
 
-void run_queue::acquire(std::uint64_t id, undo_log& undo) {
-  auto& used = groups_[id].used;
-  undo.add([this, id] { --groups_[id].used; });
-  ++used;
+void run_queue::acquire(const slot& s, undo_log& undo) {
+  remember(s.group, undo);
+  ++groups_[s.group].used;
+  set_limit(s, undo);
 }
 
 void run_queue::release(std::uint64_t id, undo_log& undo) {
-  auto& used = groups_[id].used;
-  undo.add([this, id] { ++groups_[id].used; });
-  --used;
+  remember(id, undo);
+  --groups_.at(id).used;
   promote(id, undo);
+  forget_if_idle(id);
 }
 
 std::uint32_t run_queue::used(std::uint64_t id) const {

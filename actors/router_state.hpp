@@ -68,16 +68,21 @@ struct registered_function {
   function code{};
   std::shared_ptr<const definition> stored{};  // owners: this and the definitions
   std::shared_ptr<const flow_rules> flow{};    // null: an event starts a run at once. Owners: copies of this
+  std::vector<std::uint64_t> group_sources{};  // of its concurrency entries; function_table::add fills it in
 };
+
+// What the groups of a function's concurrency entry have in common: a shared one is named by its key alone. No id of a function is empty.
+[[nodiscard]] std::string group_name(const function& fn, std::size_t entry);
+[[nodiscard]] std::uint64_t group_source(const function& fn, std::size_t entry);
 
 // The functions of a runtime by id, in the order given. Immutable once built; read by router and run actors.
 class function_table : public std::enable_shared_from_this<function_table> {
  public:
   void add(registered_function fn) {
-    for (const auto& entry : fn.code.concurrency) {
-      if (!entry.is_shared) continue;
-      auto& lowest = shared_limits_.emplace(entry.key, entry.limit).first->second;
-      lowest = std::min(lowest, entry.limit);
+    for (std::size_t i = 0; i < fn.code.concurrency.size(); ++i) {
+      const auto limit = fn.code.concurrency[i].limit;
+      auto& lowest = limits_.emplace(fn.group_sources.emplace_back(group_source(fn.code, i)), limit).first->second;
+      lowest = std::min(lowest, limit);
     }
     by_id_.emplace(fn.code.id, functions_.size());
     functions_.push_back(std::move(fn));
@@ -89,12 +94,15 @@ class function_table : public std::enable_shared_from_this<function_table> {
   // Keeps the whole table alive.
   [[nodiscard]] std::shared_ptr<const registered_function> share(std::string_view id) const { return {shared_from_this(), find(id)}; }
   [[nodiscard]] const std::deque<registered_function>& all() const noexcept { return functions_; }
-  // How many runs may execute at once in the group of this entry: the lowest limit of those who share it.
-  [[nodiscard]] std::uint32_t limit_of(const concurrency& entry) const { return entry.is_shared ? shared_limits_.at(entry.key) : entry.limit; }
+  // How many runs may execute at once in each group of this source: the lowest limit of those who share it. nullopt: no function has it.
+  [[nodiscard]] std::optional<std::uint32_t> limit_of(std::uint64_t source) const {
+    const auto found = limits_.find(source);
+    return found == limits_.end() ? std::nullopt : std::optional{found->second};
+  }
 
  private:
   std::deque<registered_function> functions_;  // addresses stay valid
-  std::unordered_map<std::string, std::uint32_t> shared_limits_;  // by key
+  std::unordered_map<std::uint64_t, std::uint32_t> limits_;  // by source
   std::unordered_map<std::string, std::size_t> by_id_;
 };
 
@@ -137,13 +145,22 @@ class live_table {
 };
 
 // Runs that may go on as soon as there is room: those under way before new ones, each first in first out; and the slots of concurrency
-// groups. A run whose group is full waits aside until a slot of it is free, so that it holds up nobody else. One thread.
+// groups. A run whose group is full waits aside until a slot of it is free, so that it holds up nobody else. A group is known while a run holds a slot
+// of it, a queued one needs a slot of it, or time closes it. One thread.
 class run_queue {
  public:
   using place = std::pair<bool, position>;  // new ones (true) after those under way
 
-  // `groups`: those in which the run needs a slot that it does not hold yet.
-  void push(const run_id& run, place at, std::vector<std::uint64_t> groups, undo_log& undo);
+  static constexpr std::uint32_t no_limit = UINT32_MAX;
+  // A group with the limit that a run knows. `source` is 0 when no function that is there stands behind it: then it holds only where none is known.
+  struct slot {
+    std::uint64_t group{0};
+    std::uint32_t limit{no_limit};
+    std::uint64_t source{0};
+  };
+
+  // `slots`: those that the run needs and does not hold yet.
+  void push(const run_id& run, place at, const std::vector<slot>& slots, undo_log& undo);
   // False when the run is not queued.
   bool remove(const run_id& run, undo_log& undo);
   // The first run that may go on.
@@ -154,8 +171,9 @@ class run_queue {
   // How many go before the run in the line in which it stands, counted up to `limit`; nullopt: not queued, or further back.
   [[nodiscard]] std::optional<std::size_t> place_of(const run_id& run, std::size_t limit) const;
 
-  // Limits come with the functions.
-  void set_limit(std::uint64_t group, std::uint32_t limit) { groups_[group].limit = limit; }
+  // Limits come with the functions. Who waits goes on when there are more slots than before.
+  void set_limit(const slot& s, undo_log& undo);
+  void set_limits(const function_table& functions, undo_log& undo);
   // A throttle: nobody gets a slot of the group before `opens`. Later ones replace earlier ones.
   void close_until(std::uint64_t group, time_point opens, undo_log& undo);
   void open_due(time_point now, undo_log& undo);
@@ -163,17 +181,23 @@ class run_queue {
     return closed_.empty() ? std::nullopt : std::optional{closed_.begin()->first};
   }
   [[nodiscard]] bool has_slot(std::uint64_t group) const;
-  // True when a run that needs slots in `groups` may start without passing anybody who waits for one of them.
-  [[nodiscard]] bool may_start(const std::vector<std::uint64_t>& groups) const;
-  void acquire(std::uint64_t group, undo_log& undo);
+  // True when a run that needs these slots may start without passing anybody who waits for one of them.
+  [[nodiscard]] bool may_start(const std::vector<slot>& slots) const;
+  void acquire(const slot& s, undo_log& undo);
   void release(std::uint64_t group, undo_log& undo);
   [[nodiscard]] std::uint32_t used(std::uint64_t group) const;
+  [[nodiscard]] std::size_t group_count() const noexcept { return groups_.size(); }
+  [[nodiscard]] std::size_t closed_count() const noexcept { return closed_.size(); }
 
  private:
-  struct group {
-    std::uint32_t limit{0};
+  struct terms {
+    std::uint32_t limit{no_limit};
+    std::uint64_t source{0};
     std::uint32_t used{0};
     std::optional<time_point> opens{};
+  };
+  struct group : terms {
+    std::uint32_t needed_by{0};  // queued runs, in this line or another
     std::map<place, run_id> waiting{};
   };
   struct entry {
@@ -183,15 +207,21 @@ class run_queue {
   };
   void put(const run_id& run, const entry& e);
   void take(const run_id& run);
+  [[nodiscard]] std::map<place, run_id>& line_of(std::optional<std::uint64_t> waits_in);
+  void set_line(const run_id& run, std::optional<std::uint64_t> waits_in);
   void move_to(const run_id& run, std::optional<std::uint64_t> waits_in, undo_log& undo);
+  // Undoes what happens to the group from here on, but for its line.
+  void remember(std::uint64_t group, undo_log& undo);
+  void restore(std::uint64_t group, const std::optional<terms>& before);
+  void forget_if_idle(std::uint64_t group);
   // The first run that waits in a group with a free slot becomes ready.
   void promote(std::uint64_t group, undo_log& undo);
   void promote_others(const entry& e, undo_log& undo);
 
-  std::map<place, run_id> ready_;
-  std::unordered_map<run_id, entry> entries_;
   void set_opening(std::uint64_t group, std::optional<time_point> opens);
 
+  std::map<place, run_id> ready_;
+  std::unordered_map<run_id, entry> entries_;
   std::unordered_map<std::uint64_t, group> groups_;
   absl::btree_set<std::pair<time_point, std::uint64_t>> closed_;  // groups with an opening
 };

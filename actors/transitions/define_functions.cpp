@@ -14,6 +14,7 @@ void apply(turn& now, const define_functions& command) {
   }
   const auto before = std::exchange(state.functions, command.functions);
   state.undo.add([&state, before] { state.functions = before; });
+  state.queue.set_limits(*state.functions, state.undo);
   enter_flow(now);
   for (const auto& fn : command.functions->all()) {
     if (before->find(fn.code.id) == nullptr) try_held_runs(now, fn.code.id, now.next_id<position>());

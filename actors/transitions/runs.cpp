@@ -150,44 +150,47 @@ bool holds_slot(const definition& def, const storage::run_record& run, std::size
   return run.status == run_status::running;
 }
 
-// The present limit, when the function still has the entry; else the one the run was created with.
-void know_limits(router_state& state, const definition& def, const storage::run_record& run) {
+run_queue::slot throttle_slot(const storage::run_record& run) { return {.group = run.throttle}; }  // it is closed by time
+run_queue::slot singleton_slot(const storage::run_record& run) { return {.group = run.singleton, .limit = 1}; }
+
+// The present limit, when the function still has the entry; else the one the run was created with. Under another key the entry has other groups: who is
+// in this one besides the run is not known.
+run_queue::slot slot_of(const router_state& state, const definition& def, std::uint64_t group, std::size_t entry) {
+  const auto& created_with = def.record.concurrency[entry];
   const auto* fn = state.functions->find(def.record.function);
-  for (std::size_t i = 0; i < run.groups.size(); ++i) {
-    const bool is_present = fn != nullptr && i < fn->code.concurrency.size();
-    state.queue.set_limit(run.groups[i], is_present ? state.functions->limit_of(fn->code.concurrency[i]) : def.record.concurrency[i].limit);
-  }
-  if (run.singleton != 0) state.queue.set_limit(run.singleton, 1);
-  if (run.throttle != 0) state.queue.set_limit(run.throttle, UINT32_MAX);  // it is closed by time
+  if (fn == nullptr || entry >= fn->code.concurrency.size()) return {.group = group, .limit = created_with.limit};
+  const auto& present = fn->code.concurrency[entry];
+  if (present.key != created_with.key) return {.group = group, .limit = present.limit};
+  const auto source = fn->group_sources[entry];
+  return {.group = group, .limit = state.functions->limit_of(source).value(), .source = source};
 }
 
 bool is_alone(const storage::run_record& run) { return run.singleton != 0 && run.started_at && !is_ended(run.status); }
 
-std::vector<std::uint64_t> groups_needed(const router_state& state, const storage::run_record& run) {
-  std::vector<std::uint64_t> needed;
-  if (run.throttle != 0 && !run.started_at) needed.push_back(run.throttle);
-  if (run.singleton != 0 && !is_alone(run) && !is_planted(fault::singleton_doubled)) needed.push_back(run.singleton);
+std::vector<run_queue::slot> slots_needed(const router_state& state, const storage::run_record& run) {
+  std::vector<run_queue::slot> needed;
+  if (run.throttle != 0 && !run.started_at) needed.push_back(throttle_slot(run));
+  if (run.singleton != 0 && !is_alone(run) && !is_planted(fault::singleton_doubled)) needed.push_back(singleton_slot(run));
   if (run.groups.empty()) return needed;
   const auto& def = state.definition_of(run);
   for (std::size_t i = 0; i < run.groups.size(); ++i) {
-    if (!holds_slot(def, run, i)) needed.push_back(run.groups[i]);
+    if (!holds_slot(def, run, i)) needed.push_back(slot_of(state, def, run.groups[i], i));
   }
   return needed;
 }
 
 void update_slots(router_state& state, const storage::run_record& before, const storage::run_record& after) {
-  if (before.groups.empty() && after.groups.empty() && after.throttle == 0 && after.singleton == 0) return;
+  if (before.groups.empty() && after.groups.empty() && after.singleton == 0) return;
   const auto& groups = after.groups.empty() ? before.groups : after.groups;
   const auto& def = state.definition_of(after);
-  know_limits(state, def, after);
   if (is_alone(before) && !is_alone(after)) state.queue.release(before.singleton, state.undo);
-  if (!is_alone(before) && is_alone(after)) state.queue.acquire(after.singleton, state.undo);
+  if (!is_alone(before) && is_alone(after)) state.queue.acquire(singleton_slot(after), state.undo);
   if (before.status == run_status::scheduled && after.status == run_status::scheduled) return;  // it may have another event now, and holds nothing
   for (std::size_t i = 0; i < groups.size(); ++i) {
     const bool held = holds_slot(def, before, i);
     const bool holds = holds_slot(def, after, i);
     if (held && !holds && !(is_planted(fault::slot_leaked) && after.cancelled_by)) state.queue.release(groups[i], state.undo);
-    if (!held && holds) state.queue.acquire(groups[i], state.undo);
+    if (!held && holds) state.queue.acquire(slot_of(state, def, groups[i], i), state.undo);
   }
 }
 
@@ -205,9 +208,13 @@ run_queue::place place_of(const storage::run_record& run) {
   return {!is_under_way(run), at};
 }
 
-bool may_start(const router_state& state, const storage::run_record& run) {
-  return state.has_room() && !state.queue.is_anyone_ready() && state.queue.may_start(groups_needed(state, run));
+bool has_slots(router_state& state, const storage::run_record& run) {
+  const auto slots = slots_needed(state, run);
+  for (const auto& slot : slots) state.queue.set_limit(slot, state.undo);
+  return state.queue.may_start(slots);
 }
+
+bool may_start(router_state& state, const storage::run_record& run) { return state.has_room() && has_slots(state, run) && !state.queue.is_anyone_ready(); }
 
 // What a parent's `invoke` gives once the child has ended.
 storage::step_record outcome_of_child(const storage::pending_record& invoke, const storage::run_record& child, time_point now) {
@@ -251,9 +258,7 @@ std::vector<std::uint64_t> groups_of(turn& now, const registered_function& fn, c
     const auto value = key.is_always_true() ? std::optional<std::uint64_t>{0} : key.hash(trigger);
     if (!value) now.say("function \"" + fn.code.id + "\", concurrency[" + std::to_string(i) + "].key has no value for event " +
                         std::string{trigger.id} + ": its runs share one group");
-    // No id of a function is empty.
-    const auto whose = fn.code.concurrency[i].is_shared ? '\0' + fn.code.concurrency[i].key : fn.code.id + '\0' + std::to_string(i);
-    groups.push_back(storage::hash_text(whose + '\0' + std::to_string(value.value_or(1))));
+    groups.push_back(storage::hash_text(group_name(fn.code, i) + '\0' + std::to_string(value.value_or(1))));
   }
   return groups;
 }
@@ -328,7 +333,7 @@ run_ptr replace_run(turn& now, const storage::run_record& before, storage::run_r
 }
 
 void queue_run(router_state& state, const storage::run_record& run) {
-  if (run.status == run_status::queued) state.queue.push(run.id, place_of(run), groups_needed(state, run), state.undo);
+  if (run.status == run_status::queued) state.queue.push(run.id, place_of(run), slots_needed(state, run), state.undo);
 }
 
 void index_run(router_state& state, const storage::run_record& run) {
@@ -337,12 +342,11 @@ void index_run(router_state& state, const storage::run_record& run) {
     if (is_wait(p)) insert_listener(state, wait_listener(state, run, p), false);
   }
   if (const auto due = wake_time(run)) state.timers.insert({*due, run.id});
-  if (!run.groups.empty() || run.throttle != 0 || run.singleton != 0) {
+  if (is_alone(run)) state.queue.acquire(singleton_slot(run), state.undo);
+  if (!run.groups.empty()) {
     const auto& def = state.definition_of(run);
-    know_limits(state, def, run);
-    if (is_alone(run)) state.queue.acquire(run.singleton, state.undo);
     for (std::size_t i = 0; i < run.groups.size(); ++i) {
-      if (holds_slot(def, run, i)) state.queue.acquire(run.groups[i], state.undo);
+      if (holds_slot(def, run, i)) state.queue.acquire(slot_of(state, def, run.groups[i], i), state.undo);
     }
   }
   queue_run(state, run);
@@ -408,7 +412,6 @@ run_id create_run(turn& now, const registered_function& fn, const storage::event
   for (const auto& row : from.kept) append_row(now, run, row);
   for (const auto& when : fn.stored->cancel_whens) run.cancel_keys.push_back(key_of(when, *scope));
   const bool is_future = due > now.now;
-  know_limits(state, *fn.stored, run);
   const bool starts_now = !is_future && may_start(state, run);
   if (is_future) {
     run.status = run_status::scheduled;
@@ -422,9 +425,9 @@ run_id create_run(turn& now, const registered_function& fn, const storage::event
   insert_cancel_listeners(state, *record, true);
   set_timer(state, id, std::nullopt, wake_time(*record));
   for (std::size_t i = 0; i < record->groups.size(); ++i) {
-    if (holds_slot(*fn.stored, *record, i)) state.queue.acquire(record->groups[i], state.undo);
+    if (holds_slot(*fn.stored, *record, i)) state.queue.acquire(slot_of(state, *fn.stored, record->groups[i], i), state.undo);
   }
-  if (is_alone(*record)) state.queue.acquire(record->singleton, state.undo);
+  if (is_alone(*record)) state.queue.acquire(singleton_slot(*record), state.undo);
   queue_run(state, *record);
   const bool is_known = from.kept.empty() && from.events.empty();  // else the actor reads rows and events
   if (starts_now) give_actor(now, std::move(record), is_known ? std::optional{public_event(trigger)} : std::nullopt);
@@ -449,7 +452,7 @@ void start_or_queue(turn& now, const storage::run_record& before, storage::run_r
 void wake_run(turn& now, const storage::run_record& before, storage::run_record after, std::vector<step_info> rows,
               std::vector<std::string> retries) {
   const auto* live = now.state.live.find(before.id);
-  const bool has_slots = before.status == run_status::running || now.state.queue.may_start(groups_needed(now.state, before));
+  const bool may_go_on = before.status == run_status::running || has_slots(now.state, before);
   if (live == nullptr && before.status == run_status::running) {
     replace_run(now, before, std::move(after));  // its actor or process died: that is counted next, and no job has seen it queued
   } else if (live == nullptr) {
@@ -457,7 +460,7 @@ void wake_run(turn& now, const storage::run_record& before, storage::run_record 
   } else if (live->is_parking) {
     after.status = run_status::queued;  // enters the queue once its actor is gone
     replace_run(now, before, std::move(after));
-  } else if (before.status != run_status::running && (!has_slots || is_held_by_pause(now.state, before))) {
+  } else if (before.status != run_status::running && (!may_go_on || is_held_by_pause(now.state, before))) {
     now.out.emplace_back(order_run{.run = before.id, .activation = live->activation, .order = order_kind::park});
     now.state.live.set_parking(before.id, now.state.undo);
     after.status = run_status::queued;

@@ -80,6 +80,35 @@ struct single_bench : transitions_bench {
   single_bench() : transitions_bench{{usual_function()}, [](limits& l) { l.live_runs = 1; }} {}
 };
 
+// Each value of data.id has three groups: a throttle, a singleton and one of concurrency.
+struct grouped_bench : transitions_bench {
+  grouped_bench()
+      : transitions_bench{{[] {
+                             auto fn = usual_function();
+                             fn.concurrency = {{.limit = 1, .key = "event.data.id"}};
+                             fn.throttle = {.limit = 1, .period = 10s, .key = "event.data.id"};
+                             fn.singleton = {.key = "event.data.id", .mode = singleton_mode::cancel};
+                             return fn;
+                           }()},
+                          [](limits&) {}} {}
+};
+
+struct limited_bench : transitions_bench {
+  limited_bench()
+      : transitions_bench{{[] {
+                             auto fn = usual_function();
+                             fn.concurrency = {{.limit = 1, .key = "event.data.id"}};
+                             return fn;
+                           }()},
+                          [](limits&) {}} {}
+  run_id sent(int id) {
+    std::vector<accepted_event> answer;
+    do_now(accept_events{.events = {{.name = "go", .data = {{"id", id}}}}, .reply = [&](auto a) { answer = std::get<0>(std::move(a)); }});
+    return answer.at(0).runs.at(0);
+  }
+  std::size_t groups() { return core->state().queue.group_count(); }
+};
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(transitions)
@@ -469,6 +498,71 @@ BOOST_FIXTURE_TEST_CASE(a_cancel_does_not_reach_past_a_run_that_ended_by_itself,
     BOOST_TEST((status(below) == run_status::completed));
     BOOST_TEST(record(children.at(1).child).cancelled_by.has_value());
   }
+}
+
+// ---- groups of the queue
+
+BOOST_FIXTURE_TEST_CASE(groups_that_nothing_is_in_are_forgotten, grouped_bench) {
+  const auto& queue = core->state().queue;
+  for (int id = 0; id < 10; ++id) {
+    const auto run = started_run(id);
+    BOOST_TEST(queue.group_count() == 3U);
+    do_now(report(run, next_kind::completed));
+    BOOST_TEST(queue.group_count() == 1U);  // the throttle is closed still
+    pass(10s);
+    BOOST_TEST(queue.group_count() == 0U);
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_group_is_forgotten_when_the_last_run_that_waits_in_it_is_cancelled, grouped_bench) {
+  const auto& queue = core->state().queue;
+  const auto executing = started_run(1);
+  send("go", 1);  // takes the place of the first, whose step may execute
+  core->flush();
+  const auto first = core->state().live.ids();
+  BOOST_REQUIRE(first.size() == 1U);
+  BOOST_TEST(queue.size() == 1U);
+  do_now(plain(executing, next_kind::completed));
+  BOOST_TEST((status(executing.order.run) == run_status::cancelled));
+  BOOST_TEST(queue.size() == 1U);  // the throttle
+  send("stop", 1);
+  core->flush();
+  work_off();
+  BOOST_TEST(queue.empty());
+  BOOST_TEST(queue.group_count() == 1U);
+  pass(10s);
+  BOOST_TEST(queue.group_count() == 0U);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_commit_that_fails_leaves_no_group_and_takes_none_away, limited_bench) {
+  const auto first = started_run(1);
+  const auto waits = sent(1);
+  BOOST_REQUIRE((status(waits) == run_status::queued));
+  fails_at_commit = true;
+  for (int id = 2; id < 5; ++id) send("go", id);
+  core->flush();
+  BOOST_TEST(groups() == 1U);
+  do_now(cancel_run{.run = waits});
+  do_now(report(first, next_kind::completed));
+  fails_at_commit = false;
+  BOOST_TEST(groups() == 1U);
+  const auto last = sent(1);
+  BOOST_TEST((status(last) == run_status::queued));
+  pass(500ms);  // the report is recorded now
+  BOOST_TEST((status(first.order.run) == run_status::completed));
+  BOOST_TEST((status(waits) == run_status::running));
+  BOOST_TEST((status(last) == run_status::queued));
+  for (const auto& run : {waits, last}) do_now(report(life_of(run), next_kind::completed));
+  BOOST_TEST(groups() == 0U);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_group_that_a_failed_commit_had_forgotten_has_its_limit_again, limited_bench) {
+  const auto only = started_run(1);
+  fails_at_commit = true;
+  do_now(report(only, next_kind::completed));
+  fails_at_commit = false;
+  BOOST_TEST(groups() == 1U);
+  BOOST_TEST((status(sent(1)) == run_status::queued));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

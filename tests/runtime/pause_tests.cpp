@@ -264,6 +264,12 @@ struct slots_world : world {
                co_await step.run("two", [] {});
              }}};
   }
+  function sharing(const char* id, const char* event, std::uint32_t limit, const char* key = "'gpu'", bool counts_resting = false) {
+    auto fn = functions({{.limit = limit, .key = key, .counts_resting = counts_resting, .is_shared = true}}).front();
+    fn.id = id;
+    fn.triggers = {{.event = event}};
+    return fn;
+  }
   std::size_t count(run_status status) { return runtime().list({.status = status}, {.limit = 1000}).runs.size(); }
   run_id go(const std::string& user) { return start({.name = "go", .data = {{"user", user}}}); }
 };
@@ -314,12 +320,6 @@ BOOST_FIXTURE_TEST_CASE(a_run_needs_a_slot_of_each_entry, slots_world) {
 }
 
 BOOST_FIXTURE_TEST_CASE(functions_that_share_a_group_share_its_slots_and_the_lowest_limit_holds, slots_world) {
-  const auto sharing = [&](const char* id, const char* event, std::uint32_t limit, const char* key) {
-    auto fn = functions({{.limit = limit, .key = key, .is_shared = true}}).front();
-    fn.id = id;
-    fn.triggers = {{.event = event}};
-    return fn;
-  };
   const auto all = [&] { return std::vector{sharing("f", "go", 2, "'gpu'"), sharing("g", "went", 3, "'gpu'"), sharing("other", "gone", 1, "'disk'")}; };
   open(all());
   const auto first = start({.name = "go"});
@@ -344,6 +344,72 @@ BOOST_FIXTURE_TEST_CASE(functions_that_share_a_group_share_its_slots_and_the_low
   BOOST_TEST(count(run_status::running) == 3U);
   advance(3h);
   BOOST_TEST(count(run_status::completed) == 5U);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_run_of_a_removed_function_counts_in_a_shared_group_and_its_limit_does_not, slots_world) {
+  auto stays = sharing("g", "went", 3);
+  stays.body = [](context step) -> task<> { co_await step.run("only", [] {}); };
+  open({sharing("f", "go", 1, "'gpu'", true), stays});
+  const auto removed = start({.name = "go"});
+  run();
+  crash();
+  open({stays});
+  const auto first = start({.name = "went"});
+  const auto second = start({.name = "went"});
+  const auto third = start({.name = "went"});
+  set_clock(now() + 1h);
+  environment().fire_timers();
+  settle();
+  BOOST_TEST(status(removed) == run_status::held);  // and keeps its slot
+  BOOST_TEST(status(second) == run_status::running);
+  BOOST_TEST(status(third) == run_status::queued);
+  execute_step();
+  BOOST_TEST(status(first) == run_status::completed);
+  BOOST_TEST(status(third) == run_status::running);
+}
+
+BOOST_FIXTURE_TEST_CASE(the_limit_of_a_removed_function_does_not_hold_up_a_run_that_was_queued_before_a_restart, slots_world) {
+  open({sharing("f", "go", 1, "'gpu'", true), sharing("g", "went", 3)});
+  const auto waits = start({.name = "went"});
+  run();
+  const auto removed = start({.name = "go"});
+  run();
+  BOOST_TEST(status(removed) == run_status::sleeping);
+  set_clock(now() + 1h);
+  environment().fire_timers();
+  settle();
+  BOOST_TEST(status(waits) == run_status::queued);
+  crash();
+  open({sharing("g", "went", 3)});
+  settle();
+  BOOST_TEST(status(waits) == run_status::running);
+}
+
+BOOST_FIXTURE_TEST_CASE(runs_that_wait_start_when_the_functions_of_now_on_allow_more, slots_world) {
+  auto alone = functions({{.limit = 1}}).front();
+  alone.id = "alone";
+  alone.triggers = {{.event = "gone"}};
+  open({sharing("f", "go", 1), sharing("g", "went", 3), alone});
+  std::vector<run_id> runs{start({.name = "go"})};
+  for (int i = 0; i < 3; ++i) runs.push_back(start({.name = "went"}));
+  for (int i = 0; i < 3; ++i) runs.push_back(start({.name = "gone"}));
+  settle();
+  BOOST_TEST(count(run_status::running) == 2U);
+  alone.concurrency[0].limit = 2;
+  before_commit = [](std::uint64_t) { throw error{errc::storage_failed, "the disk refuses"}; };
+  BOOST_CHECK_THROW(runtime().define({sharing("g", "went", 3), alone}), error);
+  before_commit = {};
+  settle();
+  BOOST_TEST(count(run_status::running) == 2U);  // the functions are those of before
+  runtime().define({sharing("g", "went", 3), alone});
+  settle();
+  for (const auto at : {0U, 1U, 2U, 4U, 5U}) BOOST_TEST(status(runs[at]) == run_status::running);
+  for (const auto at : {3U, 6U}) BOOST_TEST(status(runs[at]) == run_status::queued);
+  runtime().define({sharing("f", "go", 1), sharing("g", "went", 3), alone});
+  settle();
+  execute_step();
+  execute_step();
+  BOOST_TEST(status(runs[3]) == run_status::queued);  // the lower limit holds again
 }
 
 BOOST_FIXTURE_TEST_CASE(cancelling_frees_the_slot_in_the_same_transaction, slots_world) {

@@ -397,6 +397,7 @@ class player {
                                                                   " listeners; the store has " + std::to_string(fresh.listeners.size()));
     require(state.queue.size() + queued_with_actor == fresh.queue.size(), "the queue in memory is not that of the store");
     for (const auto group : groups) require(state.queue.used(group) == fresh.queue.used(group), "a slot has leaked");
+    require(state.queue.group_count() <= fresh.queue.group_count() + state.queue.closed_count(), "the queue knows groups that nothing is in");
     check_flow_state();
     for (const auto& name : {"stop/key", "stop/all", "stop/big", "stop/child", "note/red", "note/blue"}) {
       for (const auto& key : keys) {
