@@ -500,6 +500,23 @@ BOOST_FIXTURE_TEST_CASE(a_cancel_does_not_reach_past_a_run_that_ended_by_itself,
   }
 }
 
+BOOST_FIXTURE_TEST_CASE(a_run_whose_cancel_is_recorded_while_its_step_executes_keeps_nobody_from_a_signal, transitions_bench) {
+  auto wait_for_approval = wait_for(signal_event_of("approval"), 1h);
+  wait_for_approval.conflict = signal_conflict::fail;
+  const auto one = started_run(1);
+  auto message = plain(one, next_kind::operations);
+  message.operations = {{.kind = step_kind::run, .step = "work"}, wait_for_approval};
+  message.jobs = {std::make_shared<step_job>()};
+  message.jobs.front()->gate = one.gate;
+  do_now(std::move(message));
+  do_now(cancel_run{.run = one.order.run});
+  BOOST_REQUIRE(record(one.order.run).cancelled_by.has_value());
+  BOOST_REQUIRE((status(one.order.run) == run_status::running));
+  const auto two = started_run(2);
+  stop_at(two, {wait_for_approval});
+  BOOST_TEST((status(two.order.run) == run_status::waiting));
+}
+
 // ---- groups of the queue
 
 BOOST_FIXTURE_TEST_CASE(groups_that_nothing_is_in_are_forgotten, grouped_bench) {
@@ -512,6 +529,21 @@ BOOST_FIXTURE_TEST_CASE(groups_that_nothing_is_in_are_forgotten, grouped_bench) 
     pass(10s);
     BOOST_TEST(queue.group_count() == 0U);
   }
+}
+
+BOOST_FIXTURE_TEST_CASE(what_flow_control_remembers_is_purged_once_it_is_over, grouped_bench) {
+  const auto remembered = [&] {
+    std::size_t count = 0;
+    store.begin_read()->each_flow(0, [&](std::uint64_t, const storage::flow_record&) { return ++count > 0; });
+    return count;
+  };
+  for (int id = 0; id < 3; ++id) do_now(report(started_run(id), next_kind::completed));
+  started_run(3);
+  BOOST_TEST(remembered() == 8U);  // a throttle and a singleton each
+  clock.at += 2h;
+  do_now(purge_slice{});
+  work_off();
+  BOOST_TEST(remembered() == 1U);  // the singleton that is under way
 }
 
 BOOST_FIXTURE_TEST_CASE(a_group_is_forgotten_when_the_last_run_that_waits_in_it_is_cancelled, grouped_bench) {

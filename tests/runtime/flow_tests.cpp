@@ -202,6 +202,29 @@ BOOST_FIXTURE_TEST_CASE(a_throttled_run_that_waits_too_long_is_cancelled_by_its_
   BOOST_TEST(runtime().list({.status = run_status::cancelled}).runs.size() == 7U);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_replay_waits_its_turn_in_a_throttle_and_takes_one, flow_world) {
+  auto fn = plain();
+  fn.throttle = {.limit = 1, .period = 10s};
+  open_one(fn);
+  const auto run = send(0).at(0);
+  BOOST_TEST((take() == noted{"0"}));
+  runtime().replay(run);
+  BOOST_TEST(take().empty());
+  advance(10s);
+  BOOST_TEST((take() == noted{"0"}));
+  send(1);
+  BOOST_TEST(take().empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_run_under_way_passes_a_throttle_that_is_closed, flow_world) {
+  auto fn = sleeper();
+  fn.throttle = {.limit = 1, .period = 24h};
+  open_one(fn);
+  const auto run = send(0).at(0);
+  advance(1h);
+  BOOST_TEST(status(run) == run_status::completed);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_debounced_run_takes_the_last_event_of_a_row, flow_world) {
   auto fn = plain();
   fn.debounce = {.period = 10s, .key = "event.data.k"};
@@ -219,6 +242,44 @@ BOOST_FIXTURE_TEST_CASE(a_debounced_run_takes_the_last_event_of_a_row, flow_worl
   BOOST_TEST((take() == noted{"3"}));
   BOOST_TEST((send(4, {{"k", "a"}}) != first));
   must_be_sound();
+}
+
+BOOST_FIXTURE_TEST_CASE(a_debounced_run_is_cancelled_limited_and_timed_by_its_last_event_without_a_restart, flow_world) {
+  auto fn = sleeper();
+  fn.debounce = {.period = 10s, .key = "event.data.d"};
+  fn.concurrency = {{.limit = 1, .key = "event.data.k", .counts_resting = true}};
+  fn.throttle = {.limit = 1, .period = 1h, .key = "event.data.t"};
+  fn.timeouts.start = 2s;
+  open_one(fn);
+  const auto first = send(1, {{"d", 1}, {"k", "a"}, {"t", "a"}}).at(0);
+  advance(5s);
+  BOOST_TEST(send(2, {{"d", 1}, {"k", "b"}, {"t", "b"}}).at(0) == first);
+  advance(10s);  // 15 s after the first event: the timeout for the start counts from the last
+  BOOST_TEST((take() == noted{"2"}));
+  const auto full = send(3, {{"d", 2}, {"k", "b"}, {"t", "c"}}).at(0);
+  const auto throttled = send(4, {{"d", 3}, {"k", "c"}, {"t", "b"}}).at(0);
+  send(5, {{"d", 4}, {"k", "a"}, {"t", "a"}});
+  advance(10s);
+  BOOST_TEST((take() == noted{"5"}));
+  BOOST_TEST(status(full) == run_status::queued);
+  BOOST_TEST(status(throttled) == run_status::queued);
+  const auto last = send(6, {{"d", 5}, {"k", "e"}, {"t", "e"}}).at(0);
+  send(7, {{"d", 5}, {"k", "e"}, {"t", "e"}});
+  runtime().send({.name = "stop", .data = {{"n", 6}}});
+  BOOST_TEST(status(last) == run_status::scheduled);
+  runtime().send({.name = "stop", .data = {{"n", 7}}});
+  BOOST_TEST(status(last) == run_status::cancelled);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_is_due_collects_no_more_although_its_timer_has_not_come, flow_world) {
+  auto fn = plain();
+  fn.debounce = {.period = 10s};
+  open_one(fn);
+  const auto first = send(1);
+  set_clock(now() + 10s);
+  BOOST_TEST((send(2) != first));
+  advance(10s);
+  BOOST_TEST((take() == noted{"1", "2"}));
 }
 
 BOOST_FIXTURE_TEST_CASE(a_debounce_ends_at_its_timeout_however_many_events_come, flow_world) {
@@ -286,6 +347,21 @@ BOOST_FIXTURE_TEST_CASE(a_batch_starts_when_it_is_full_or_when_its_time_is_over,
   must_be_sound();
 }
 
+BOOST_FIXTURE_TEST_CASE(a_batch_starts_when_its_events_are_ten_megabytes, flow_world) {
+  function fn{.id = "f", .triggers = {{.event = "go"}}, .body = [this](context step, std::vector<event> events) -> task<> {
+                co_await step.run("note", [&] { batch_sizes.push_back(events.size()); });
+              }};
+  fn.batch = {.max_events = 100, .timeout = 1min};
+  open_one(fn);
+  const std::string half_a_megabyte(500 * 1024, 'x');
+  for (int i = 0; i < 20; ++i) send(i, {{"text", half_a_megabyte}});
+  take();
+  BOOST_TEST(batch_sizes.empty());
+  send(20, {{"text", half_a_megabyte}});
+  take();
+  BOOST_TEST((batch_sizes == std::vector<std::size_t>{21}));
+}
+
 BOOST_FIXTURE_TEST_CASE(a_singleton_skips_what_comes_while_it_is_under_way, flow_world) {
   auto fn = sleeper();
   fn.singleton = {.key = "event.data.k", .mode = singleton_mode::skip};
@@ -332,6 +408,48 @@ BOOST_FIXTURE_TEST_CASE(a_singleton_that_cancels_waits_until_the_other_has_ended
   BOOST_TEST(status(third) == run_status::cancelled);
   BOOST_TEST((take() == noted{"4"}));
   must_be_sound();
+}
+
+BOOST_FIXTURE_TEST_CASE(a_singleton_that_is_being_cancelled_skips_nobody, flow_world) {
+  auto fn = sleeper();
+  fn.singleton = {.mode = singleton_mode::skip};
+  open_one(fn);
+  run_id first;
+  run_id second;
+  during_note = [&](const std::string& n) {
+    if (n != "1") return;
+    BOOST_TEST(runtime().cancel(first) == cancel_outcome::cancelling);
+    second = send(2).at(0);
+    BOOST_TEST(status(second) == run_status::queued);
+  };
+  first = send(1).at(0);
+  BOOST_TEST((take() == noted{"1", "2"}));
+  BOOST_TEST(status(second) == run_status::sleeping);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_debounced_singleton_that_cancels_does_so_when_it_is_due, flow_world) {
+  auto fn = sleeper();
+  fn.singleton = {.mode = singleton_mode::cancel};
+  fn.debounce = {.period = 10s};
+  open_one(fn);
+  const auto first = send(1).at(0);
+  advance(10s);
+  const auto second = send(2).at(0);
+  BOOST_TEST(status(first) == run_status::sleeping);
+  advance(10s);
+  BOOST_TEST(status(first) == run_status::cancelled);
+  BOOST_TEST((runtime().get(first)->cancelled_by->source == cancel_source::singleton));
+  BOOST_TEST(status(second) == run_status::sleeping);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_singleton_is_remembered_while_it_is_under_way_however_long, flow_world) {
+  auto fn = plain();
+  fn.singleton = {.mode = singleton_mode::skip};
+  fn.body = [](context step) -> task<> { co_await step.sleep_for("nap", days{30}); };
+  open_one(fn);
+  send(1);
+  advance(days{20});
+  BOOST_TEST(status(send(2).at(0)) == run_status::skipped);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_debounced_singleton_decides_when_it_is_due, flow_world) {
@@ -406,6 +524,40 @@ BOOST_FIXTURE_TEST_CASE(priority_goes_before_those_who_came_earlier, flow_world)
   must_be_sound();
 }
 
+BOOST_FIXTURE_TEST_CASE(priority_may_be_a_fraction_and_counts_for_twelve_hours_at_most, flow_world) {
+  auto fn = plain();
+  fn.concurrency = {{.limit = 1}};
+  fn.priority = "event.data.p";
+  open_one(fn);
+  send(1, {{"p", 0}});  // executes, the others wait
+  send(2, {{"p", 0}});
+  set_clock(now() + 60s);
+  send(3, {{"p", 0}});
+  send(4, {{"p", 30.5}});  // before 3, not before 2
+  set_clock(now() + 13h);
+  send(5, {{"p", 0}});
+  send(6, {{"p", 100'000}});  // as if sent 12 h ago
+  BOOST_TEST((take() == noted{"1", "2", "4", "3", "6", "5"}));
+  BOOST_TEST(diagnostics.empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(priority_counts_among_those_under_way_too, flow_world) {
+  auto fn = plain();
+  fn.concurrency = {{.limit = 1}};
+  fn.priority = "event.data.p";
+  fn.body = [this](context step, event e) -> task<> {
+    co_await step.sleep_for("nap", 1min);
+    co_await step.run("note", [&] { done.push_back(e.data.json().at("n").dump()); });
+    co_await step.run("note again", [&] { done.push_back(e.data.json().at("n").dump()); });
+  };
+  open_one(fn);
+  for (int i = 0; i < 4; ++i) send(i, {{"p", i == 3 ? 600 : 0}});
+  take();
+  set_clock(now() + 1min);
+  environment().fire_timers();
+  BOOST_TEST((take() == noted{"0", "0", "3", "3", "1", "1", "2", "2"}));
+}
+
 BOOST_FIXTURE_TEST_CASE(priority_that_is_no_number_counts_as_none_and_is_told, flow_world) {
   auto fn = plain();
   fn.priority = "event.data.vip";
@@ -433,6 +585,62 @@ BOOST_FIXTURE_TEST_CASE(a_cron_ticks_and_what_was_missed_runs_once, flow_world) 
   advance(5min);
   BOOST_TEST((take() == noted{"inngest/scheduled.timer 2026-03-01T09:50:00.000Z"}));
   must_be_sound();
+}
+
+BOOST_FIXTURE_TEST_CASE(a_tick_that_was_missed_before_the_first_runs_too_and_a_long_store_keeps_its_ticks, flow_world) {
+  function fn{.id = "f", .triggers = {{.cron = "0 12 * * *"}}, .body = [this](context step, event e) -> task<> {
+                co_await step.run("note", [&] { done.push_back(e.data.json().at("scheduledAt").get<std::string>()); });
+              }};
+  open_one(fn);  // at 09:00
+  advance(2h);   // what is over is purged each hour
+  crash();
+  set_clock(now() + 2h);
+  open({fn_});
+  advance(0s);
+  BOOST_TEST((take() == noted{"2026-03-01T12:00:00.000Z"}));
+  advance(10h);
+  crash();
+  set_clock(now() + 20h);
+  open({fn_});
+  advance(0s);
+  BOOST_TEST((take() == noted{"2026-03-02T12:00:00.000Z"}));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_tick_comes_later_by_its_jitter_and_is_told_as_it_was_scheduled, flow_world) {
+  open_one({.id = "f", .triggers = {{.cron = "*/10 * * * *", .jitter = 5min}}, .body = [this](context step, event e) -> task<> {
+              co_await step.run("note", [&] { done.push_back(e.data.json().at("scheduledAt").get<std::string>()); });
+            }});
+  advance(10min);
+  BOOST_TEST(take().empty());
+  advance(5min);
+  BOOST_TEST((take() == noted{"2026-03-01T09:10:00.000Z"}));
+}
+
+BOOST_FIXTURE_TEST_CASE(the_event_of_a_tick_tells_its_run_and_meets_the_runs_that_wait_for_it, flow_world) {
+  function waits{.id = "waits", .triggers = {{.event = "go"}}, .body = [this](context step) -> task<> {
+                   const auto got = co_await step.wait_for_event("inngest/scheduled.timer").timeout(1h);
+                   co_await step.run("note", [&] { done.push_back(got ? "met" : "missed"); });
+                 }};
+  open({{.id = "f", .triggers = {{.cron = "*/10 * * * *"}}, .body = [](context) -> task<> { co_return; }}, waits});
+  send(1);
+  advance(10min);
+  BOOST_TEST((take() == noted{"met"}));
+  const auto ticks = runtime().list({.function = "f"}).runs;
+  BOOST_REQUIRE(ticks.size() == 1U);
+  const auto told = runtime().find_event(ticks[0].event).value();
+  BOOST_TEST((told.runs == std::vector<run_id>{ticks[0].id}));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_tick_whose_commit_fails_comes_once_the_store_takes_it, flow_world) {
+  open_one({.id = "f", .triggers = {{.cron = "*/10 * * * *"}}, .body = [this](context step) -> task<> {
+              co_await step.run("note", [&] { done.push_back("tick"); });
+            }});
+  before_commit = [](std::uint64_t) { throw error{errc::storage_failed, "the disk refuses"}; };
+  advance(10min);
+  BOOST_TEST(take().empty());
+  before_commit = {};
+  advance(1s);
+  BOOST_TEST((take() == noted{"tick"}));
 }
 
 BOOST_FIXTURE_TEST_CASE(a_new_definition_takes_its_crons_with_it, flow_world) {

@@ -196,7 +196,8 @@ BOOST_FIXTURE_TEST_CASE(a_conflict_is_not_thrown_into_the_body_and_nothing_besid
   all.push_back({.id = "stubborn", .triggers = {{.event = "go/stubborn"}}, .body = [&](context step) -> task<> {
                    const event note{.name = "noted"};
                    try {
-                     co_await caesura::all(step.sleep_for("none", 0s), step.wait_for_signal("approval"), step.send_event("note", note), step.run("work", [&] { is_caught = true; }));
+                     co_await caesura::all(step.sleep_for("none", 0s), step.wait_for_signal("approval"), step.send_event("note", note),
+                                           step.run("work", [&] { is_caught = true; }), step.sleep_for("beside", 0s));
                    } catch (const std::exception&) {
                      is_caught = true;
                    }
@@ -206,6 +207,7 @@ BOOST_FIXTURE_TEST_CASE(a_conflict_is_not_thrown_into_the_body_and_nothing_besid
   const auto two = start_and_run("go/stubborn");
   BOOST_TEST(status(two) == run_status::failed);
   BOOST_TEST(!is_caught);
+  BOOST_TEST(runtime().steps(two).size() == 2U);  // what stands before it, and the conflict
   BOOST_TEST(runtime().list_events({.name = "noted"}).events.empty());
   crash_and_verify();
 }
