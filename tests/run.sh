@@ -59,9 +59,11 @@ run_check() { # run_check NAME COMMAND...
   rm -f "$log"
 }
 build() {
+  local began=$SECONDS
   echo "== build $1"
   cmake --preset "$1" >/dev/null
   cmake --build --preset "$1" | tail -n 2
+  echo "   $((SECONDS - began)) s"
 }
 
 # Four frames say where memory came from; thirty take a third of the time.
@@ -70,7 +72,7 @@ export ASAN_OPTIONS=detect_stack_use_after_return=1:malloc_context_size=4 UBSAN_
 [ ! -w /dev/shm ] || [ "$(df --output=avail -k /dev/shm | tail -n 1)" -lt 4000000 ] || export TMPDIR=/dev/shm
 # Two lanes, one a core, each with the suites named in one argument; a lane is told as a whole when it has ended.
 run_lanes() { # run_lanes FOLDER SUFFIX LANE LANE
-  local folder=$1 suffix=$2 lane suite more_passed more_failed
+  local folder=$1 suffix=$2 lane suite more_passed more_failed began=$SECONDS
   local -A told=() counts=() pids=()
   for lane in "$3" "$4"; do
     told[$lane]=$(mktemp)
@@ -79,6 +81,7 @@ run_lanes() { # run_lanes FOLDER SUFFIX LANE LANE
       passed=0
       failed=0
       for suite in $lane; do run_suite "${suite##*/}$suffix" "$folder/${suite}_tests"; done
+      echo "   $((SECONDS - began)) s: $lane"
       echo "$passed $failed" >"${counts[$lane]}"
     ) >"${told[$lane]}" 2>&1 &
     pids[$lane]=$!
@@ -111,5 +114,6 @@ if $with_tsan; then
   [ -n "$filter" ] || run_check "a planted race is reported" tests/threads/planted_race.sh .build/tsan/tests/planted_race
 fi
 
+echo "== $((SECONDS / 60)) min $((SECONDS % 60)) s"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
