@@ -37,6 +37,13 @@ struct flow_world : world {
     };
     return fn;
   }
+  // Its runs start 10 s after the last event.
+  function debounced_singleton(singleton_mode mode) {
+    auto fn = sleeper();
+    fn.singleton = {.mode = mode};
+    fn.debounce = {.period = 10s};
+    return fn;
+  }
   void open_one(function fn) {
     fn_ = std::move(fn);
     open({fn_});
@@ -428,10 +435,7 @@ BOOST_FIXTURE_TEST_CASE(a_singleton_that_is_being_cancelled_skips_nobody, flow_w
 }
 
 BOOST_FIXTURE_TEST_CASE(a_debounced_singleton_that_cancels_does_so_when_it_is_due, flow_world) {
-  auto fn = sleeper();
-  fn.singleton = {.mode = singleton_mode::cancel};
-  fn.debounce = {.period = 10s};
-  open_one(fn);
+  open_one(debounced_singleton(singleton_mode::cancel));
   const auto first = send(1).at(0);
   advance(10s);
   const auto second = send(2).at(0);
@@ -453,10 +457,7 @@ BOOST_FIXTURE_TEST_CASE(a_singleton_is_remembered_while_it_is_under_way_however_
 }
 
 BOOST_FIXTURE_TEST_CASE(a_debounced_singleton_decides_when_it_is_due, flow_world) {
-  auto fn = sleeper();
-  fn.singleton = {.mode = singleton_mode::skip};
-  fn.debounce = {.period = 10s};
-  open_one(fn);
+  open_one(debounced_singleton(singleton_mode::skip));
   const auto first = send(1).at(0);
   advance(10s);
   BOOST_TEST((take() == noted{"1"}));
@@ -472,10 +473,7 @@ BOOST_FIXTURE_TEST_CASE(a_debounced_singleton_decides_when_it_is_due, flow_world
 }
 
 BOOST_FIXTURE_TEST_CASE(a_debounced_singleton_that_is_held_cancels_nobody_before_it_is_resumed, flow_world) {
-  auto fn = sleeper();
-  fn.singleton = {.mode = singleton_mode::cancel};
-  fn.debounce = {.period = 10s};
-  open_one(fn);
+  open_one(debounced_singleton(singleton_mode::cancel));
   const auto first = send(1).at(0);
   advance(10s);
   BOOST_TEST((take() == noted{"1"}));

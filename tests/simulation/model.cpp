@@ -493,6 +493,13 @@ bool model::is_hit_by(const model_run& run, const model_event& event) const {
   return rule_hit_by(run, event) || std::ranges::any_of(run.pending, [&](const auto& p) { return wait_is_hit(run, p, event); });
 }
 
+// The store has rows of a wait that the model does not know yet.
+bool model::is_wait_over(const model_run& run) const {
+  const auto rows = store_->steps_of(run.id);
+  return std::any_of(rows.begin() + static_cast<std::ptrdiff_t>(run.rows.size()), rows.end(),
+                     [](const step_info& row) { return row.kind == step_kind::wait_for_event && !row.result.is_null(); });
+}
+
 // The whole rule of every run: no index.
 void model::match(const model_event& event) {
   bool is_sliced = false;
@@ -505,17 +512,22 @@ void model::match(const model_event& event) {
     return;
   }
   // Between a run and one that it invoked any order is right; the store says which was taken.
-  const auto is_witnessed = [&](const run_id& id) {
-    const auto stored = store_->find_run(id);
-    if (!stored) return false;
-    if (stored->cancelled_by) return stored->cancelled_by->event == event.id;
-    return stored->step_count > runs_.at(id).rows.size();
-  };
   std::vector<run_id> first;
+  std::vector<run_id> next;
   std::vector<run_id> later;
   for (const auto& [id, run] : runs_) {
-    if (is_hit_by(run, event)) (is_witnessed(id) ? first : later).push_back(id);
+    if (!is_hit_by(run, event)) continue;
+    const auto stored = store_->find_run(id);
+    const bool is_cancelled = stored && stored->cancelled_by;
+    const bool is_resumed = stored && stored->step_count > run.rows.size();
+    if (is_cancelled && stored->cancelled_by->event != event.id) {
+      // It may have been resumed before it was cancelled with the one that invoked it.
+      (is_resumed && is_wait_over(run) ? first : later).push_back(id);
+    } else {
+      (is_cancelled || is_resumed ? next : later).push_back(id);
+    }
   }
+  first.insert(first.end(), next.begin(), next.end());
   first.insert(first.end(), later.begin(), later.end());
   for (const auto& id : first) {
     settle(id);

@@ -223,6 +223,7 @@ class model {
   [[nodiscard]] std::optional<int> rule_hit_by(const model_run& run, const model_event& event) const;
   [[nodiscard]] bool is_hit_by(const model_run& run, const model_event& event) const;
   [[nodiscard]] bool wait_is_hit(const model_run& run, const model_pending& wait, const model_event& event) const;
+  [[nodiscard]] bool is_wait_over(const model_run& run) const;
   void hit(model_run& run, const model_event& event);
   [[nodiscard]] std::vector<run_id> waiting_for(const std::string& signal_event, const run_id& besides = {}) const;
   void lose(model_run& run, const std::string& signal_event);

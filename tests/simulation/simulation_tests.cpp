@@ -46,6 +46,7 @@ BOOST_AUTO_TEST_CASE(seeds_that_found_something_stay_clean) {
       std::pair{12427, "what had lost an any was to be tried again when a pause made the run leave"},
       std::pair{17097, "a pause asked a run that settling its parent had just ended, and crashed"},
       std::pair{20343, "the model took a run that executes for one at rest when an event had resumed and another cancelled it"},
+      std::pair{91488, "the model did not see that an event had resumed a run before it made the one that invoked it cancel it"},
   };
   for (const auto& [seed, what] : once_found) {
     const auto found = play(static_cast<std::uint64_t>(seed), history_of(static_cast<std::uint64_t>(seed)));

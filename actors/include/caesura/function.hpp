@@ -217,7 +217,8 @@ struct batch {
 };
 
 // At most one run of each key is under way. What comes meanwhile is skipped (recorded, can be replayed), or cancels the one under way and starts when that has ended.
-// A key that is `false` is not limited. A run that was replayed or invoked, or whose cancel is recorded, is under way but makes nobody skipped: what comes waits for its end.
+// A key that is `false` is not limited. A run that was replayed or invoked, or whose cancel is recorded, is under way but makes nobody skipped: what comes waits for its end. One
+// that invokes a run of its own key waits for it in vain: give it timeouts.
 enum class singleton_mode : std::uint8_t { skip = 0, cancel = 1 };
 struct singleton {
   std::string key{};
