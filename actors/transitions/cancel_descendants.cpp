@@ -45,7 +45,7 @@ std::optional<std::vector<run_id>> descendants(turn& now, const run_id& root, st
 void cancel_descendants(turn& now, const run_id& root, position as_of) {
   if (const auto runs = descendants(now, root, now.state.limits.sweep_threshold)) {
     for (const auto& id : *runs) {
-      const auto run = settle_sweeps(now, find_live(now, id));
+      const auto run = settle_sweeps(now, find_live(now, id), as_of.is_nil() ? std::nullopt : std::optional{as_of});
       if (run != nullptr && !run->cancelled_by) record_cancel(now, *run, from_parent(now, run->parent));
     }
     return;

@@ -128,7 +128,8 @@ run_ptr hit_by_event(turn& now, run_ptr run, const storage::event_record& record
                     .reason = "event \"" + record.name + "\"",
                     .event = record.id,
                     .rule = static_cast<std::int32_t>(*rule),
-                    .requested_at = now.now});
+                    .requested_at = now.now},
+                   id_cast<position>(record.id));
     return find_live(now, run->id);
   }
   return resume_waits(now, run, record, *incoming, trigger);

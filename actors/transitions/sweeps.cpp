@@ -32,11 +32,11 @@ bool work_off(turn& now, open_sweep& sweep) {
 
 }  // namespace
 
-run_ptr settle_sweeps(turn& now, run_ptr run) {
+run_ptr settle_sweeps(turn& now, run_ptr run, std::optional<position> up_to) {
   if (run == nullptr || now.state.sweeps.empty()) return run;
   // A sweep that means an ancestor means its descendants too, at the same place.
   if (!run->parent.is_nil()) {
-    settle_sweeps(now, find_live(now, run->parent));
+    settle_sweeps(now, find_live(now, run->parent), up_to);
     run = find_live(now, run->id);
     if (run == nullptr) return run;
   }
@@ -45,6 +45,7 @@ run_ptr settle_sweeps(turn& now, run_ptr run) {
   // By place: acting on a run may begin further sweeps, of which all that concerns this run has been done.
   std::vector<position> places;
   for (const auto& sweep : now.state.sweeps) {
+    if (up_to && sweep.place > *up_to) continue;
     if (sweep.asks_runs() && sweep.place > asked && (sweep.place > born || is_planted(fault::order_off_by_one))) places.push_back(sweep.place);
   }
   for (const auto& place : places) {

@@ -43,8 +43,9 @@ void settle_signal_waits(turn& now, const std::string& event, const run_id& besi
 void lose_signal(turn& now, const storage::run_record& run, const std::string& event);
 
 // sweeps.cpp
-// Lets every open sweep act on a run before anything else does; returns the run as it is afterwards (null: ended or none).
-run_ptr settle_sweeps(turn& now, run_ptr run);
+// Lets every open sweep act on a run before anything else does; returns the run as it is afterwards (null: ended or none). `up_to`: only those until this
+// place, for what happens to the run there and ends what it may be asked.
+run_ptr settle_sweeps(turn& now, run_ptr run, std::optional<position> up_to = {});
 void apply(turn& now, const sweep_slice& command);
 [[nodiscard]] open_sweep* find_sweep(router_state& state, const position& place);
 void begin_sweep(turn& now, open_sweep sweep);
@@ -56,7 +57,8 @@ bool work_off_tree(turn& now, open_sweep& sweep);    // cancel_descendants.cpp
 bool work_off_resume(turn& now, open_sweep& sweep);  // pause_function.cpp
 
 // cancel_descendants.cpp
-// Cancels the runs that `root` invoked, and theirs, at once or as a sweep. `as_of` nil: this place in the order.
+// Cancels the runs that `root` invoked, and theirs, at once or as a sweep. `as_of` nil: this place in the order; else what is open after that place
+// comes too late for them.
 void cancel_descendants(turn& now, const run_id& root, position as_of);
 run_ptr hit_by_tree(turn& now, run_ptr run, const open_sweep& sweep);
 

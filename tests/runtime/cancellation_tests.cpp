@@ -365,4 +365,24 @@ BOOST_FIXTURE_TEST_CASE(a_run_cancels_itself_by_an_event_that_is_worked_off_in_s
   BOOST_TEST(after == 0);
 }
 
+// Found by the simulation: whether the parent or the later event was told depended on who had touched the child in between.
+BOOST_FIXTURE_TEST_CASE(a_child_is_cancelled_with_its_parent_before_a_later_event_asks_it, world) {
+  environment().adjust_limits = [](actors::limits& limits) {
+    limits.sweep_threshold = 2;
+    limits.sweep_slice = 1;
+  };
+  const std::vector<cancel_rule> by_key{{.event = "stop", .when = "event.data.key == async.data.key"}};
+  open({{.id = "parent", .triggers = {{.event = "go"}}, .cancel_on = by_key, .body = [](context step) -> task<> {
+           co_await step.invoke("child", "child", nlohmann::json{{"key", "child"}});
+         }},
+        {.id = "child", .triggers = {{.event = "go/child"}}, .cancel_on = by_key, .body = [](context step) -> task<> { co_await step.sleep_for("s", 1h); }}});
+  for (int i = 0; i < 3; ++i) start({.name = "go", .data = {{"key", "parent"}}});
+  run();
+  runtime().send(std::vector<event>{{.name = "stop", .data = {{"key", "parent"}}}, {.name = "stop", .data = {{"key", "child"}}}});
+  run();
+  const auto children = runtime().list({.function = "child"}).runs;
+  BOOST_TEST(children.size() == 3U);
+  for (const auto& child : children) BOOST_TEST(child.cancelled_by->source == cancel_source::parent);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

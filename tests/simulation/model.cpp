@@ -538,7 +538,7 @@ void model::match(const model_event& event) {
 void model::hit(model_run& run, const model_event& event) {
   if (!is_hit_by(run, event)) return;
   if (const auto rule = rule_hit_by(run, event)) {
-    cancel(run, {.source = cancel_source::event, .event = event.id, .rule = *rule});
+    cancel(run, {.source = cancel_source::event, .event = event.id, .rule = *rule}, id_cast<position>(event.id));
     return;
   }
   std::vector<step_info> rows;
@@ -636,9 +636,9 @@ void model::cancel_losers(const std::vector<run_id>& children) {
   }
 }
 
-void model::cancel(model_run& run, cancellation cause) {
+void model::cancel(model_run& run, cancellation cause, const std::optional<position>& as_of) {
   cancel_alone(run, std::move(cause));
-  if (run.has_children) cancel_descendants(run);
+  if (run.has_children) cancel_descendants(run, as_of);
 }
 
 void model::cancel_alone(model_run& run, cancellation cause) {
@@ -652,7 +652,8 @@ void model::cancel_alone(model_run& run, cancellation cause) {
   if (!is_executing) end(run, run_status::cancelled);
 }
 
-void model::cancel_descendants(model_run& root) {
+// What comes after the place of the cancellation comes too late for them.
+void model::cancel_descendants(model_run& root, const std::optional<position>& as_of) {
   std::optional<model_sweep> sliced;
   store_->each_sweep([&](const position& place, const storage::sweep_record& record) {
     if (record.kind != sweep_kind::tree || record.root != root.id) return true;
@@ -679,7 +680,7 @@ void model::cancel_descendants(model_run& root) {
     parents = std::move(next);
   }
   for (const auto& id : found) {
-    settle(id);
+    settle(id, as_of);
     auto& run = run_at(id);
     if (!run.is_ended && !run.cancelled_by) cancel_alone(run, {.source = cancel_source::parent, .parent = run.parent});
   }
@@ -742,10 +743,10 @@ void model::act(model_run& run, const model_sweep& sweep) {
   switch (sweep.kind) {
     case sweep_kind::event: hit(run, sweep.event); return;
     case sweep_kind::bulk:
-      if (!run.cancelled_by && is_meant(run, sweep)) cancel(run, {.source = sweep.source, .by = sweep.by, .bulk = id_cast<bulk_id>(sweep.place)});
+      if (!run.cancelled_by && is_meant(run, sweep)) cancel(run, {.source = sweep.source, .by = sweep.by, .bulk = id_cast<bulk_id>(sweep.place)}, sweep.place);
       return;
     case sweep_kind::tree:
-      if (descends(run, sweep)) cancel(run, {.source = cancel_source::parent, .parent = run.parent});
+      if (descends(run, sweep)) cancel(run, {.source = cancel_source::parent, .parent = run.parent}, sweep.as_of);
       return;
     case sweep_kind::resume: return;
   }

@@ -253,9 +253,9 @@ class model {
   void append(model_run& run, step_info row);
   std::vector<run_id> withdraw_losers(model_run& run);
   void cancel_losers(const std::vector<run_id>& children);
-  void cancel(model_run& run, cancellation cause);
+  void cancel(model_run& run, cancellation cause, const std::optional<position>& as_of = {});
   void cancel_alone(model_run& run, cancellation cause);
-  void cancel_descendants(model_run& root);
+  void cancel_descendants(model_run& root, const std::optional<position>& as_of);
   void end(model_run& run, run_status status);
   void tell_parent(const model_run& child);
   void begin(model_run& run, const actors::advance_run& command);
