@@ -373,7 +373,8 @@ BOOST_FIXTURE_TEST_CASE(a_child_is_cancelled_with_its_parent_before_a_later_even
   };
   const std::vector<cancel_rule> by_key{{.event = "stop", .when = "event.data.key == async.data.key"}};
   open({{.id = "parent", .triggers = {{.event = "go"}}, .cancel_on = by_key, .body = [](context step) -> task<> {
-           co_await step.invoke("child", "child", nlohmann::json{{"key", "child"}});
+           const nlohmann::json data = {{"key", "child"}};
+           co_await step.invoke("child", "child", data);
          }},
         {.id = "child", .triggers = {{.event = "go/child"}}, .cancel_on = by_key, .body = [](context step) -> task<> { co_await step.sleep_for("s", 1h); }}});
   for (int i = 0; i < 3; ++i) start({.name = "go", .data = {{"key", "parent"}}});
