@@ -21,7 +21,7 @@ constexpr std::uint64_t no_page = ~std::uint64_t{0};
 constexpr int deepest = 32;  // LMDB's own limit
 
 template <class Number>
-Number number_at(const char* bytes) {
+Number read_at(const char* bytes) {
   Number value{};
   std::memcpy(&value, bytes, sizeof value);  // the file has the machine's byte order, as LMDB's do
   return value;
@@ -36,23 +36,23 @@ struct page_file::page {
   std::vector<char> bytes;
   std::uint64_t number = 0;
 
-  [[nodiscard]] std::uint16_t flags() const { return number_at<std::uint16_t>(&bytes[10]); }
-  [[nodiscard]] std::size_t lower() const { return number_at<std::uint16_t>(&bytes[12]); }
-  [[nodiscard]] std::size_t upper() const { return number_at<std::uint16_t>(&bytes[14]); }
+  [[nodiscard]] std::uint16_t flags() const { return read_at<std::uint16_t>(&bytes[10]); }
+  [[nodiscard]] std::size_t lower() const { return read_at<std::uint16_t>(&bytes[12]); }
+  [[nodiscard]] std::size_t upper() const { return read_at<std::uint16_t>(&bytes[14]); }
   [[nodiscard]] bool is_branch() const { return flags() == branch_page; }
   [[nodiscard]] std::size_t count() const { return (lower() - header_bytes) / 2; }
-  [[nodiscard]] std::size_t offset(std::size_t node) const { return number_at<std::uint16_t>(&bytes[header_bytes + 2 * node]); }
+  [[nodiscard]] std::size_t offset(std::size_t node) const { return read_at<std::uint16_t>(&bytes[header_bytes + 2 * node]); }
   [[nodiscard]] const char* at(std::size_t node) const { return &bytes[offset(node)]; }
-  [[nodiscard]] std::uint16_t node_flags(std::size_t node) const { return number_at<std::uint16_t>(at(node) + 4); }
-  [[nodiscard]] std::size_t key_size(std::size_t node) const { return number_at<std::uint16_t>(at(node) + 6); }
+  [[nodiscard]] std::uint16_t node_flags(std::size_t node) const { return read_at<std::uint16_t>(at(node) + 4); }
+  [[nodiscard]] std::size_t key_size(std::size_t node) const { return read_at<std::uint16_t>(at(node) + 6); }
   [[nodiscard]] std::string_view key(std::size_t node) const { return {at(node) + node_bytes, key_size(node)}; }
-  [[nodiscard]] std::uint64_t size(std::size_t node) const { return number_at<std::uint32_t>(at(node)); }
+  [[nodiscard]] std::uint64_t size(std::size_t node) const { return read_at<std::uint32_t>(at(node)); }
   [[nodiscard]] std::uint64_t child(std::size_t node) const { return size(node) | std::uint64_t{node_flags(node)} << 32; }
   [[nodiscard]] const char* value(std::size_t node) const { return at(node) + node_bytes + key_size(node); }
 
   // What is wrong with header and nodes; empty: all can be read.
   [[nodiscard]] std::string fault() const {
-    if (const auto says = number_at<std::uint64_t>(bytes.data()); says != number) return "says that it is page " + text_of(says);
+    if (const auto says = read_at<std::uint64_t>(bytes.data()); says != number) return "says that it is page " + text_of(says);
     if (flags() != branch_page && flags() != leaf_page) return "is neither a branch nor a leaf: its flags are " + text_of(flags());
     if (lower() < header_bytes || lower() % 2 != 0 || lower() > upper() || upper() > bytes.size()) {
       return "has its free space from " + text_of(lower()) + " to " + text_of(upper());
@@ -94,13 +94,13 @@ void page_file::say(std::uint64_t page, std::string_view table, std::string text
 }
 
 page_file::tree page_file::tree_at(const char* bytes) {
-  return {.flags = number_at<std::uint16_t>(bytes + 4),
-          .depth = number_at<std::uint16_t>(bytes + 6),
-          .branches = number_at<std::uint64_t>(bytes + 8),
-          .leaves = number_at<std::uint64_t>(bytes + 16),
-          .overflows = number_at<std::uint64_t>(bytes + 24),
-          .entries = number_at<std::uint64_t>(bytes + 32),
-          .root = number_at<std::uint64_t>(bytes + 40)};
+  return {.flags = read_at<std::uint16_t>(bytes + 4),
+          .depth = read_at<std::uint16_t>(bytes + 6),
+          .branches = read_at<std::uint64_t>(bytes + 8),
+          .leaves = read_at<std::uint64_t>(bytes + 16),
+          .overflows = read_at<std::uint64_t>(bytes + 24),
+          .entries = read_at<std::uint64_t>(bytes + 32),
+          .root = read_at<std::uint64_t>(bytes + 40)};
 }
 
 bool page_file::read_metas() {
@@ -113,9 +113,9 @@ bool page_file::read_metas() {
       say(i, {}, "meta page " + text_of(i) + " cannot be read");
       return false;
     }
-    const auto size = number_at<std::uint32_t>(meta + 24);
-    if (number_at<std::uint64_t>(bytes.data()) != i || number_at<std::uint16_t>(&bytes[10]) != meta_page ||
-        number_at<std::uint32_t>(meta) != magic || number_at<std::uint32_t>(meta + 4) != version) {
+    const auto size = read_at<std::uint32_t>(meta + 24);
+    if (read_at<std::uint64_t>(bytes.data()) != i || read_at<std::uint16_t>(&bytes[10]) != meta_page ||
+        read_at<std::uint32_t>(meta) != magic || read_at<std::uint32_t>(meta + 4) != version) {
       say(i, {}, "page " + text_of(i) + " is not a meta page of LMDB 0.9");
       return false;
     }
@@ -125,7 +125,7 @@ bool page_file::read_metas() {
     }
     page_bytes_ = size;
   }
-  const auto transaction_of = [&](std::size_t i) { return number_at<std::uint64_t>(&metas[i][header_bytes + 128]); };
+  const auto transaction_of = [&](std::size_t i) { return read_at<std::uint64_t>(&metas[i][header_bytes + 128]); };
   const std::size_t newest = transaction_of(0) < transaction_of(1) ? 1 : 0;
   transaction_ = transaction_of(newest);
   const bool is_new = transaction_ == 0;
@@ -136,9 +136,9 @@ bool page_file::read_metas() {
   const char* const meta = &metas[newest][header_bytes];
   free_tree_ = tree_at(meta + 24);
   main_tree_ = tree_at(meta + 72);
-  last_page_ = number_at<std::uint64_t>(meta + 120);
+  last_page_ = read_at<std::uint64_t>(meta + 120);
   if ((free_tree_.flags & integer_keys) == 0 || (free_tree_.flags & 0x3FFF) != integer_keys || main_tree_.flags != 0 ||
-      number_at<std::uint32_t>(meta + 72) != 0) {
+      read_at<std::uint32_t>(meta + 72) != 0) {
     say(newest, {}, "meta page " + text_of(newest) + " has flags that no store has");
   }
   return true;
@@ -241,7 +241,7 @@ void page_file::walk_page(walk& w, std::uint64_t number, int level, const std::s
 std::optional<std::string> page_file::value_of(walk& w, const page& p, std::size_t node) {
   const auto size = p.size(node);
   if ((p.node_flags(node) & on_overflow) == 0) return std::string{p.value(node), size};
-  const auto first = number_at<std::uint64_t>(p.value(node));
+  const auto first = read_at<std::uint64_t>(p.value(node));
   const auto pages = (header_bytes - 1 + size) / page_bytes_ + 1;
   const auto wrong = [&](const std::string& text) {
     say(first, w.name, "page " + text_of(first) + " of " + w.name + " " + text);
@@ -254,8 +254,8 @@ std::optional<std::string> page_file::value_of(walk& w, const page& p, std::size
   }
   std::vector<char> bytes(pages * page_bytes_);
   if (!source_.read(first * page_bytes_, bytes)) return wrong("cannot be read");
-  if (number_at<std::uint64_t>(bytes.data()) != first || number_at<std::uint16_t>(&bytes[10]) != overflow_page ||
-      number_at<std::uint32_t>(&bytes[12]) != pages) {
+  if (read_at<std::uint64_t>(bytes.data()) != first || read_at<std::uint16_t>(&bytes[10]) != overflow_page ||
+      read_at<std::uint32_t>(&bytes[12]) != pages) {
     return wrong("does not begin a value of " + text_of(pages) + " pages");
   }
   w.counted.overflows += pages;
@@ -278,14 +278,14 @@ bool page_file::check(const on_entry& entry) {
       say(p.number, w.name, "page " + text_of(p.number) + " of " + w.name + ", node " + text_of(node) + ": " + text);
       w.is_good = false;
     };
-    const auto id = number_at<std::uint64_t>(p.key(node).data());
+    const auto id = read_at<std::uint64_t>(p.key(node).data());
     const auto stored = value->size() / sizeof(std::uint64_t);
     if (id == 0 || id > transaction_) return wrong("pages freed by transaction " + text_of(id) + ", and the last was " + text_of(transaction_));
-    const auto count = stored == 0 ? 0 : number_at<std::uint64_t>(value->data());
+    const auto count = stored == 0 ? 0 : read_at<std::uint64_t>(value->data());
     if (stored == 0 || count > stored - 1) return wrong("a list of " + text_of(count) + " pages in " + text_of(value->size()) + " bytes");
     std::uint64_t before = last_page_ + 1;
     for (std::uint64_t i = 1; i <= count; ++i) {
-      const auto number = number_at<std::uint64_t>(value->data() + i * sizeof(std::uint64_t));
+      const auto number = read_at<std::uint64_t>(value->data() + i * sizeof(std::uint64_t));
       if (number < 2 || number >= before) return wrong("page " + text_of(number) + " stands out of order in a list of free pages");
       before = number;
       if (number >= seen_.size()) {
@@ -307,7 +307,7 @@ bool page_file::check(const on_entry& entry) {
       return;
     }
     const auto t = tree_at(p.value(node));
-    if (t.flags != 0 || number_at<std::uint32_t>(p.value(node)) != 0) {
+    if (t.flags != 0 || read_at<std::uint32_t>(p.value(node)) != 0) {
       say(p.number, w.name, "page " + text_of(p.number) + ": table \"" + name.substr(0, 80) + "\" has flags that no table of a store has");
       w.is_good = false;
       return;
@@ -377,7 +377,7 @@ bool page_file::scan(std::uint64_t number, int levels, std::string_view from, co
       continue;
     }
     std::string value(p.size(i), '\0');
-    if (!source_.read(number_at<std::uint64_t>(p.value(i)) * page_bytes_ + header_bytes, value)) return false;
+    if (!source_.read(read_at<std::uint64_t>(p.value(i)) * page_bytes_ + header_bytes, value)) return false;
     if (!visit(p.key(i), value)) return false;
   }
   return true;

@@ -8,7 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 plain=(-G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0)
 
-cmake -S "$top" -B "$top/.build/embedding" "${plain[@]}" -DCAESURA_TESTS=OFF -DCAESURA_BENCHMARKS=OFF -DCAESURA_EXAMPLES=OFF -DCAESURA_SERVER=OFF -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=6
+cmake -S "$top" -B "$top/.build/embedding" "${plain[@]}" -DCAESURA_TESTS=OFF -DCAESURA_BENCHMARKS=OFF -DCAESURA_EXAMPLES=OFF -DCAESURA_SERVER=OFF -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=16
 cmake --build "$top/.build/embedding"
 cmake --install "$top/.build/embedding" --prefix "$work/prefix"
 

@@ -643,7 +643,7 @@ class stage : public world {
     BOOST_TEST(std::ranges::count(ended, subject_, &run_info::id) == 1);
   }
 
-  void check_cancellation(const cancellation& c) {
+  void check_cancellation(const caesura::cancellation& c) {
     const bool is_bulk = c_.by == source::bulk || c_.by == source::plan || c_.by == source::pause;
     BOOST_TEST(c.requested_at.time_since_epoch().count() == blow_.at.time_since_epoch().count());
     BOOST_TEST(c.event == blow_.event);

@@ -48,7 +48,7 @@ struct pool {
   std::deque<std::shared_ptr<call>> waiting;
 };
 
-bool is_framing(std::string_view name) {
+bool is_left_out(std::string_view name) {
   for (const char* own : {"Host", "Content-Length", "Transfer-Encoding", "Connection"}) {
     if (equal_ignoring_case(name, own)) return true;
   }
@@ -58,7 +58,7 @@ bool is_framing(std::string_view name) {
 std::string make_head(const call& one) {
   std::string head = one.request.method + " " + one.target.target + " HTTP/1.1\r\nHost: " + one.target.authority() + "\r\n";
   for (const auto& [name, value] : one.request.headers) {
-    if (!is_framing(name)) head.append(name).append(": ").append(value).append("\r\n");
+    if (!is_left_out(name)) head.append(name).append(": ").append(value).append("\r\n");
   }
   const bool has_body = !one.request.body.empty() || (one.request.method != "GET" && one.request.method != "HEAD");
   if (has_body) head.append("Content-Length: ").append(std::to_string(one.request.body.size())).append("\r\n");
