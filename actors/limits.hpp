@@ -44,6 +44,8 @@ struct limits {
   std::size_t commands_per_batch{1'000};
   std::size_t bytes_per_batch{8 * 1024 * 1024};
   std::chrono::steady_clock::duration time_per_batch{std::chrono::milliseconds{5}};
+  std::chrono::nanoseconds commit_delay{0};  // see commit_pace
+  std::size_t commit_siblings{16};
   std::uint8_t interruptions{3};            // a step that was executing at more crashes than this fails
   std::uint8_t depth{3};                    // runs started by system events about runs started by system events …
   duration parks_above{std::chrono::seconds{1}};  // a longer rest gives up the coroutine

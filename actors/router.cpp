@@ -85,7 +85,7 @@ std::uint64_t mix(std::uint64_t& state) {  // splitmix64
 }  // namespace
 
 router::router(storage::store& store, std::unique_ptr<router_state> state, const clock& clock, std::uint64_t seed, ports ports)
-    : store_{store}, state_{std::move(state)}, clock_{clock}, ports_{std::move(ports)}, entropy_{seed} {
+    : store_{store}, state_{std::move(state)}, clock_{clock}, ports_{std::move(ports)}, entropy_{seed}, pace_{state_->limits.commit_delay, state_->limits.commit_siblings} {
   state_->undo.clear();
   if (const auto commits = store_.begin_read()->find_meta("commits")) commits_ = std::stoull(*commits);
 }
@@ -182,9 +182,16 @@ void router::watch(const watch_run& request) {
 
 void router::open_batch() {
   if (tx_) return;
+  wait_for_more();
   tx_ = store_.begin_write();
   opened_at_ = std::chrono::steady_clock::now();
   ports_.request_flush();
+}
+
+// Before flush() is asked for: what comes meanwhile stands ahead of it in the mailbox, and wakes nobody.
+void router::wait_for_more() {
+  if (!ports_.sleep) return;
+  if (const auto length = pace_.wait(state_->live.size()); length > commit_pace::length::zero()) ports_.sleep(length);
 }
 
 void router::apply_one(const command& command) {
@@ -240,6 +247,11 @@ void router::flush() {
       retry_alone(std::move(batch));
     }
     return;
+  }
+  if (ports_.sleep) {
+    const auto now = std::chrono::steady_clock::now();
+    pace_.committed(batch_.size(), now - committed_at_);
+    committed_at_ = now;
   }
   release();
 }

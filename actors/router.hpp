@@ -10,6 +10,7 @@
 
 #include "actors/clock.hpp"
 #include "actors/commands.hpp"
+#include "actors/commit_pace.hpp"
 #include "actors/observation.hpp"
 #include "actors/router_state.hpp"
 #include "actors/start_gate.hpp"
@@ -31,6 +32,7 @@ class router {
     std::function<void(const run_id&, activation)> forget{};  // this activation gets no more messages
     std::function<void(std::shared_ptr<step_job>)> start{};
     std::function<void(std::optional<time_point>)> set_alarm{};  // to call take(fire_timers) then
+    std::function<void(std::chrono::nanoseconds)> sleep{};  // while the mailbox fills; none: commits never wait for more commands
     observations observer{};
     order_watch watch{};
   };
@@ -61,6 +63,7 @@ class router {
   bool take_volatile(const command& command);
   void watch(const watch_run& request);
   void open_batch();
+  void wait_for_more();
   void apply_one(const command& command);
   void add_refusal(const command& command, const error& why);
   void take_back();
@@ -92,6 +95,8 @@ class router {
   std::vector<command_ptr> batch_;
   outputs out_;
   std::chrono::steady_clock::time_point opened_at_{};
+  commit_pace pace_;
+  std::chrono::steady_clock::time_point committed_at_{};
 
   // Volatile.
   std::unordered_map<run_id, std::pair<activation, std::shared_ptr<start_gate>>> gates_;

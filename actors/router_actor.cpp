@@ -1,5 +1,6 @@
 #include "actors/router_actor.hpp"
 
+#include <thread>
 #include <unordered_map>
 #include <utility>
 
@@ -55,6 +56,8 @@ router::ports ports_of(router_actor* self, const std::shared_ptr<router_parts>& 
           },
       .start = [steps = parts->steps](std::shared_ptr<step_job> job) { steps->submit(std::move(job)); },
       .set_alarm = parts->set_alarm,
+      .sleep = parts->is_detached ? [](std::chrono::nanoseconds length) { std::this_thread::sleep_for(length); }
+                                  : std::function<void(std::chrono::nanoseconds)>{},
       .observer = parts->observer,
       .watch = parts->watch,
   };

@@ -29,6 +29,8 @@ actors::limits limits_of(const options& options, const environment* environment)
   actors::limits limits;
   limits.live_runs = std::max<std::size_t>(options.live_runs, 1);
   limits.live_state_bytes = options.live_state_bytes;
+  limits.commit_delay = std::max(options.commit_delay, duration{0});
+  limits.commit_siblings = options.commit_siblings;
   limits.keep_runs = options.keep_runs;
   limits.keep_events = std::max(options.keep_events, limits.event_memory);
   if (environment != nullptr && !environment->is_real) limits.time_per_batch = std::chrono::hours{1};  // in virtual time the test alone ends a batch

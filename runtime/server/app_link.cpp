@@ -25,6 +25,8 @@ bool is_small(const remote::call& value) {
   return bytes <= small_body_bytes;
 }
 
+http::client_options client_settings() { return {.longest_pause = std::chrono::milliseconds{5}}; }
+
 remote::answer failed(const std::string& why) {
   return {.error = recorded_error{.name = "Error", .message = why}};
 }
@@ -32,7 +34,7 @@ remote::answer failed(const std::string& why) {
 }  // namespace
 
 app_link::app_link(settings settings, workers& workers)
-    : settings_{std::move(settings)}, workers_{workers}, client_{std::make_unique<http::client>()} {}
+    : settings_{std::move(settings)}, workers_{workers}, client_{std::make_unique<http::client>(client_settings())} {}
 
 void app_link::make(const std::string& url, remote::call value, std::function<void(remote::answer)> done) {
   if (settings_.called) settings_.called(value);

@@ -20,6 +20,9 @@ namespace caesura::server {
 
 namespace {
 
+// While many calls are out to apps that are slow.
+constexpr duration longest_commit_delay = std::chrono::milliseconds{10};
+
 bool is_loopback(const std::string& host) {
   const bool is_number = std::ranges::all_of(host, [](char c) { return c == '.' || (c >= '0' && c <= '9'); });
   return host == "localhost" || host == "::1" || (is_number && host.starts_with("127."));
@@ -55,7 +58,7 @@ class server::core {
         feed_{{.clients = options_.stream_clients, .queued_bytes = options_.stream_queue_bytes, .heartbeat = options_.stream_heartbeat}},
         workers_{options_.workers},
         link_{link_settings(), workers_},
-        runtime_{std::in_place, caesura::options{.directory = options_.directory, .observer = observing()}, functions()},
+        runtime_{std::in_place, caesura::options{.directory = options_.directory, .scheduler_threads = 1, .commit_delay = longest_commit_delay, .observer = observing()}, functions()},
         parts_{.runtime = *runtime_,
                .apps = apps_,
                .counts = metrics_,

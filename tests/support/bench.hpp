@@ -54,6 +54,11 @@ struct bench {
   std::deque<command_body> to_self;
   std::vector<std::string> said;
   bool wants_flush = false;
+  struct slept {
+    std::chrono::nanoseconds length;
+    bool was_flush_wanted;
+  };
+  std::vector<slept> sleeps;
   std::unique_ptr<router> core;
 
   bench() : bench{{usual_function()}, [](limits&) {}} {}
@@ -83,6 +88,7 @@ struct bench {
                       .forget = [](const run_id&, activation) {},
                       .start = [this](std::shared_ptr<step_job> job) { started.push_back(std::move(job)); },
                       .set_alarm = [](std::optional<time_point>) {},
+                      .sleep = [this](std::chrono::nanoseconds length) { sleeps.push_back({length, wants_flush}); },
                       .observer = {.diagnosed = [this](const diagnostic& d) { said.push_back(d.text); }}});
   }
 

@@ -39,6 +39,7 @@ struct call {
   int redirects_left{redirects_at_most};
   bool may_repeat{true};
   bool is_done{false};
+  std::chrono::steady_clock::time_point began{std::chrono::steady_clock::now()};
 };
 
 // The connections to one origin and the calls that wait for one.
@@ -89,7 +90,7 @@ class client::shard {
   explicit shard(const client_options& options) : options_{options}, tls_{ssl::context::tls_client}, sweep_timer_{io_} {
     tls_.set_options(ssl::context::default_workarounds | ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1);
     if (options_.verify_certificates) trust_authorities();
-    thread_ = std::thread{[this] { io_.run(); }};
+    thread_ = std::thread{[this] { run(); }};
   }
 
   ~shard() {
@@ -102,7 +103,7 @@ class client::shard {
     net::post(io_, [this, one = std::move(one)] { start(one); });
   }
   void post_failure(std::function<void(outcome)> callback, failure why) {
-    net::post(io_, [callback = std::move(callback), why = std::move(why)] { callback(why); });
+    net::post(io_, [this, callback = std::move(callback), why = std::move(why)] { finished_.emplace_back(callback, why); });
   }
   void post_cancel(token which) {
     net::post(io_, [this, which] {
@@ -115,6 +116,25 @@ class client::shard {
  private:
   using call_ptr = std::shared_ptr<call>;
   using link_ptr = std::shared_ptr<link>;
+
+  // Callbacks are called in a row behind what came at once: whom they wake then finds all of it.
+  void run() {
+    constexpr std::size_t most_in_a_row = 16;
+    while (io_.run_one() > 0) {
+      while (finished_.size() < most_in_a_row && io_.poll_one() > 0) {
+      }
+      const bool is_all = finished_.size() < most_in_a_row;
+      tell_finished();
+      if (!is_all || calls_.size() < options_.paused_from) continue;
+      constexpr int share = 16;
+      std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(options_.longest_pause, usual_call_ / share));
+    }
+    tell_finished();
+  }
+
+  void tell_finished() {
+    for (auto& [callback, result] : std::exchange(finished_, {})) callback(std::move(result));
+  }
 
   void trust_authorities() {
     tls_.set_default_verify_paths();
@@ -215,7 +235,11 @@ class client::shard {
     net::async_write(*used, buffers, [this, used, one](const error_code& ec, std::size_t) {
       if (!is_current(one, used)) return;
       // A server may answer before it has read everything, and close: its answer is read also when the rest could not be written.
-      read_header(used, one, !ec);
+      if (used->tls) return read_header(used, one, !ec);
+      // Asio would look for the answer at once, in vain.
+      used->socket.async_wait(tcp::socket::wait_read, [this, used, one, is_written = !ec](const error_code&) {
+        if (is_current(one, used)) read_header(used, one, is_written);
+      });
     });
   }
 
@@ -318,8 +342,9 @@ class client::shard {
     one->is_done = true;
     one->timer.cancel();
     calls_.erase(one->token);
-    const auto callback = std::move(one->callback);
-    callback(std::move(result));
+    constexpr int smoothing = 16;
+    usual_call_ += (std::chrono::steady_clock::now() - one->began - usual_call_) / smoothing;
+    finished_.emplace_back(std::move(one->callback), std::move(result));
   }
 
   // Whether the call still waits for this connection: the handlers of one that was given up come late.
@@ -398,6 +423,8 @@ class client::shard {
   net::executor_work_guard<net::io_context::executor_type> work_{io_.get_executor()};
   ssl::context tls_;
   net::steady_timer sweep_timer_;
+  std::vector<std::pair<std::function<void(outcome)>, outcome>> finished_;
+  std::chrono::nanoseconds usual_call_{0};  // how long calls take, smoothed
   bool is_sweeping_{false};
   bool is_ended_{false};
   std::unordered_map<token, call_ptr> calls_;

@@ -24,6 +24,10 @@ struct client_options {
   bool verify_certificates{true};                     // chain and host name, against the system's authorities and the next
   std::string certificate_authorities;                // more of them, as PEM
   std::size_t threads{1};                             // an origin is always served by the same one
+  // With so many calls under way a thread that has handled what came looks again after a while, not at once: a sixteenth of what calls take of late,
+  // never more than `longest_pause`. When answers are slow, they are then handled several at a time, for the work of one. Zero: never.
+  std::size_t paused_from{16};
+  std::chrono::microseconds longest_pause{0};
 };
 
 struct outgoing {
