@@ -412,20 +412,6 @@ BOOST_FIXTURE_TEST_CASE(runs_that_wait_start_when_the_functions_of_now_on_allow_
   BOOST_TEST(status(runs[3]) == run_status::queued);  // the lower limit holds again
 }
 
-BOOST_FIXTURE_TEST_CASE(a_limit_that_could_not_be_defined_lets_nobody_in_later, slots_world) {
-  auto alone = functions({{.limit = 1}}).front();
-  open({alone});
-  for (int i = 0; i < 4; ++i) go("a");
-  settle();
-  BOOST_TEST(count(run_status::running) == 1U);
-  alone.concurrency[0].limit = 3;
-  before_commit = [](std::uint64_t) { throw error{errc::storage_failed, "the disk refuses"}; };
-  BOOST_CHECK_THROW(runtime().define({alone}), error);
-  before_commit = {};
-  execute_step();  // makes room for one
-  BOOST_TEST(count(run_status::running) == 1U);
-}
-
 BOOST_FIXTURE_TEST_CASE(cancelling_frees_the_slot_in_the_same_transaction, slots_world) {
   open(functions({{.limit = 1, .counts_resting = true}}));
   const auto first = go("a");
