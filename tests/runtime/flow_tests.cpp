@@ -556,6 +556,49 @@ BOOST_FIXTURE_TEST_CASE(priority_counts_among_those_under_way_too, flow_world) {
   BOOST_TEST((take() == noted{"0", "0", "3", "3", "1", "1", "2", "2"}));
 }
 
+BOOST_FIXTURE_TEST_CASE(what_batch_when_fails_for_starts_a_run_of_its_own_and_is_told, flow_world) {
+  auto fn = plain();
+  fn.body = [this](context step, std::vector<event> events) -> task<> { co_await step.run("note", [&] { batch_sizes.push_back(events.size()); }); };
+  fn.batch = {.max_events = 2, .timeout = 10s, .when = "event.data.n < 5"};
+  open_one(fn);
+  send(1);
+  runtime().send({.name = "go", .data = {{"n", "none"}}});
+  run();
+  BOOST_TEST((batch_sizes == std::vector<std::size_t>{1}));
+  BOOST_REQUIRE(diagnostics.size() == 1U);
+  BOOST_TEST(diagnostics[0].find("batch.when fails") != std::string::npos);
+  send(2);
+  run();
+  BOOST_TEST((batch_sizes == std::vector<std::size_t>{1, 2}));
+}
+
+BOOST_FIXTURE_TEST_CASE(of_a_function_that_is_no_singleton_any_more_a_run_waits_and_is_not_skipped, flow_world) {
+  open_one(debounced_singleton(singleton_mode::skip));
+  send(1);
+  advance(10s);  // under way from here on
+  const auto second = send(2).at(0);
+  auto now_plain = debounced_singleton(singleton_mode::skip);
+  now_plain.singleton.reset();
+  runtime().define({now_plain});
+  advance(10s);
+  BOOST_TEST(status(second) == run_status::queued);  // it was created as one of a singleton
+  advance(1h);
+  BOOST_TEST((done == std::vector<std::string>{"1", "2"}));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_function_without_a_throttle_any_more_lets_go_who_waits, flow_world) {
+  auto fn = plain();
+  fn.throttle = {.limit = 1, .period = 1h};
+  open_one(fn);
+  for (const int n : {1, 2, 3}) send(n);
+  BOOST_TEST((take() == std::vector<std::string>{"1"}));
+  crash();
+  open({plain()});
+  run();
+  BOOST_TEST((done == std::vector<std::string>{"2", "3"}));
+  must_be_sound();
+}
+
 BOOST_FIXTURE_TEST_CASE(priority_that_is_no_number_counts_as_none_and_is_told, flow_world) {
   auto fn = plain();
   fn.priority = "event.data.vip";

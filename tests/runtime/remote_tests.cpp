@@ -378,6 +378,34 @@ BOOST_FIXTURE_TEST_CASE(checkpoints_record_steps_once_while_the_call_goes_on, re
   BOOST_TEST((runtime().checkpoint({}, activation, {}) == remote::checkpoint_outcome::unknown_run));
 }
 
+BOOST_FIXTURE_TEST_CASE(a_checkpoint_whose_answer_got_lost_changes_nothing, remote_world) {
+  const auto run = start();
+  BOOST_REQUIRE(calls().size() == 1U);
+  const auto activation = calls()[0].call.activation;
+  const std::vector<remote::finished_step> told{{.id = "a", .result = 1}, {.id = "b", .result = 2}, {.id = "a", .result = 3}};
+  BOOST_TEST((runtime().checkpoint(run, activation, told) == remote::checkpoint_outcome::recorded));
+  BOOST_TEST((runtime().checkpoint(run, activation, told) == remote::checkpoint_outcome::recorded));
+  BOOST_TEST((recorded(run) == ids{"a", "b"}));
+  BOOST_TEST(runtime().steps(run)[0].result.json() == 1);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_checkpoint_beyond_the_limit_of_a_result_is_refused_whole, remote_world) {
+  close();
+  environment().adjust_limits = [](actors::limits& limits) { limits.step_result_bytes = 100; };
+  open(functions());
+  const auto run = start();
+  BOOST_REQUIRE(calls().size() == 1U);
+  const auto activation = calls()[0].call.activation;
+  const std::string large(101, 'x');
+  for (const auto& [name, shown] : {std::pair{"", "\"b1\""}, std::pair{"pack", "\"pack\""}}) {
+    BOOST_CHECK_EXCEPTION(runtime().checkpoint(run, activation, {{.id = "a"}, {.id = "b1", .name = name, .result = large}}), error, [&](const error& e) {
+      const std::string what = e.what();
+      return e.code() == errc::invalid_argument && what.find(shown) != std::string::npos && what.find("the limit is 100") != std::string::npos;
+    });
+  }
+  BOOST_TEST(recorded(run).empty());
+}
+
 BOOST_FIXTURE_TEST_CASE(a_checkpoint_of_a_run_that_is_being_cancelled_is_recorded_and_told_to_stop, remote_world) {
   const auto run = start();
   BOOST_REQUIRE(calls().size() == 1U);
