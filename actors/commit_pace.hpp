@@ -18,10 +18,11 @@ class commit_pace {
   // `most`: the longest wait; zero: never any. `siblings`: fewer runs under way than this wait for nobody.
   commit_pace(length most, std::size_t siblings) : most_{most}, siblings_{siblings} {}
 
-  // A commit of so many commands ended `since_last` after the one before.
+  // A commit of so many commands ended `since_last` after the one before. An hour without any counts no more than the longest wait, or the first of a
+  // busy time would wait as if it were a slow one.
   void committed(std::size_t commands, length since_last) {
     if (commands == 0) return;
-    const auto each = since_last / static_cast<length::rep>(commands);
+    const auto each = std::min(since_last / static_cast<length::rep>(commands), most_);
     interval_ += (each - interval_) / smoothing;
   }
   [[nodiscard]] length wait(std::size_t under_way) const {

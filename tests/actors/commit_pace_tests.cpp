@@ -39,6 +39,12 @@ BOOST_AUTO_TEST_CASE(waits_next_to_nothing_when_commands_come_quickly) {
   BOOST_TEST((after_many({10ms, 16}, 50, 2ms).wait(100) <= 500us));
 }
 
+BOOST_AUTO_TEST_CASE(forgets_an_hour_without_commits_within_some_dozen) {
+  auto pace = after_many({10ms, 16}, 1, 1h);
+  for (int i = 0; i < 40; ++i) pace.committed(50, 2ms);
+  BOOST_TEST((pace.wait(100) <= 1500us));
+}
+
 BOOST_AUTO_TEST_CASE(a_commit_of_nothing_changes_nothing) {
   auto pace = after_many({10ms, 16}, 1, 1ms);
   const auto before = pace.wait(40);
