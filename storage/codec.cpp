@@ -1,6 +1,7 @@
 #include "storage/codec.hpp"
 
 #include <array>
+#include <bit>
 #include <cstring>
 #include <type_traits>
 #include <vector>
@@ -173,7 +174,7 @@ struct count_of {
 
 class writer {
  public:
-  explicit writer(msgpack::sbuffer& out) : pack_{out} {}
+  explicit writer(msgpack::sbuffer& out) : out_{out}, pack_{out} {}
 
   template <class... T>
   void operator()(const T&... field) {
@@ -198,7 +199,17 @@ class writer {
       pack_.pack(value);
     }
   }
-  void write(double value) { pack_.pack_double(value); }
+  void write(double value) {
+    // From 2^64 on by hand: msgpack-c asks whether such a number is a whole one of 64 bits by making it one, which is undefined.
+    if (value < 0x1p64) {
+      pack_.pack_double(value);
+      return;
+    }
+    std::array<char, 9> bytes{'\xCB'};
+    auto bits = std::bit_cast<std::uint64_t>(value);
+    for (std::size_t i = bytes.size() - 1; i > 0; --i, bits >>= 8) bytes[i] = static_cast<char>(bits & 0xFF);
+    out_.write(bytes.data(), bytes.size());
+  }
   void write(const std::string& value) {
     pack_.pack_str(static_cast<std::uint32_t>(value.size()));
     pack_.pack_str_body(value.data(), static_cast<std::uint32_t>(value.size()));
@@ -239,6 +250,7 @@ class writer {
     pack_.pack_bin_body(bytes.data(), static_cast<std::uint32_t>(bytes.size()));
   }
 
+  msgpack::sbuffer& out_;
   msgpack::packer<msgpack::sbuffer> pack_;
 };
 

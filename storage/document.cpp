@@ -1,6 +1,8 @@
 #include <caesura/document.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "storage/document_view.hpp"
 
@@ -49,6 +51,17 @@ std::shared_ptr<const std::string> encode(const nlohmann::json& value) {
   return bytes;
 }
 
+// It would be one thing to whoever looks the key up and another to whoever compares. Of well-formed bytes, whose depth has a limit.
+bool repeats_a_key(const document_view& value) {
+  std::vector<std::string_view> keys;
+  for (auto item = value.first(); item; item = item.next()) {
+    if (!item.key().is_missing()) keys.push_back(item.key().text());
+    if (repeats_a_key(item.value())) return true;
+  }
+  std::ranges::sort(keys);
+  return std::ranges::adjacent_find(keys) != keys.end();
+}
+
 // See the class comment: one value in braces is that value, unless it is a key with its value.
 nlohmann::json unwrap(nlohmann::json::initializer_list_t values) {
   nlohmann::json made(values);
@@ -68,6 +81,7 @@ document document::from_msgpack(std::string bytes) {
     throw error{errc::invalid_argument, "bytes are not one msgpack value with text keys and UTF-8 text: at byte " +
                                             std::to_string(*fault) + " of " + std::to_string(bytes.size())};
   }
+  if (repeats_a_key(document_view{bytes})) throw error{errc::invalid_argument, "bytes are msgpack in which a key stands twice in a map"};
   return from_trusted_msgpack(std::move(bytes));
 }
 

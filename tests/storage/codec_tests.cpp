@@ -134,4 +134,36 @@ BOOST_AUTO_TEST_CASE(the_checksum_is_crc_32c) {
   BOOST_TEST(crc32c("6789", crc32c("12345")) == crc32c("123456789"));
 }
 
+// Found by fuzzing: msgpack-c takes such numbers for whole ones of 64 bits while it asks whether they are.
+BOOST_AUTO_TEST_CASE(numbers_beyond_64_bits_come_back_as_they_were) {
+  const std::string key(16, 'k');
+  for (const double rate : {0.0, 0.5, 3.0, 0x1p53, 0x1.fffffffffffffp63, 0x1p64, 0x1p65, 1e308, -0x1p63, -1e300}) {
+    const bulk_record record{.rate_per_second = rate};
+    const auto again = decode<bulk_record>(table::bulk_jobs, key, encode(table::bulk_jobs, key, record));
+    BOOST_REQUIRE(again.has_value());
+    BOOST_TEST(again->rate_per_second == rate);
+  }
+}
+
+// Found by fuzzing: whoever looks such a key up finds the last value, whoever compares looks at both.
+BOOST_AUTO_TEST_CASE(msgpack_in_which_a_key_stands_twice_is_no_document) {
+  const auto is_refused = [](const std::string& bytes) {
+    try {
+      (void)document::from_msgpack(bytes);
+    } catch (const error& e) {
+      return e.code() == errc::invalid_argument && std::string{e.what()}.find("a key stands twice") != std::string::npos;
+    }
+    return false;
+  };
+  BOOST_TEST(is_refused("\x82\xA1"
+                        "a\x01\xA1"
+                        "a\x02"));
+  BOOST_TEST(is_refused("\x83\xA1"
+                        "b\x01\xA1"
+                        "a\x01\xA1"
+                        "b\x01"));
+  BOOST_TEST(is_refused("\x91\x81\xA1x\x82\xA1k\xC0\xD9\x01k\xC0"));  // deep inside, and written in two ways
+  BOOST_TEST(document::from_msgpack("\x82\xA1x\x81\xA1y\x01\xA1y\x02").json() == nlohmann::json({{"x", {{"y", 1}}}, {"y", 2}}));
+}
+
 BOOST_AUTO_TEST_SUITE_END()

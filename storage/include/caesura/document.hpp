@@ -43,7 +43,7 @@ class document {
   document(T&& value) : document(nlohmann::json(std::forward<T>(value))) {}
 
   // Takes over bytes that are already msgpack. Throws error{invalid_argument} unless they are exactly one well-formed value, at
-  // most 128 deep, with text keys and UTF-8 text only.
+  // most 128 deep, with text keys, each once in its map, and UTF-8 text only.
   [[nodiscard]] static document from_msgpack(std::string bytes);
   // Same without the check: for bytes that this library wrote and that passed a checksum.
   [[nodiscard]] static document from_trusted_msgpack(std::string bytes);
