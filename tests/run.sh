@@ -1,19 +1,22 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs every test: under ASan and UBSan, then what has threads under TSan.
 #   --fast        without the TSan build
+#   --tsan-all    under TSan also the suites of one thread: runtime, actors, storage
 #   --filter X    only the Boost.Test cases or suites that X names, such as cancellation or cancellation/the_first_reason_stays
 #   --seed N      for the tests that draw numbers: with --filter simulation this one seed, and its history in short if it fails
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source runtime/install_packages.sh
 with_tsan=true
+tsan_all=
 filter=
 while [ $# -gt 0 ]; do
   case "$1" in
     --fast) with_tsan=false ;;
+    --tsan-all) tsan_all=true ;;
     --filter) filter=$2; shift ;;
     --seed) export CAESURA_TEST_SEED=$2; shift ;;
-    *) echo "unknown argument $1: --fast, --filter X, --seed N" >&2; exit 2 ;;
+    *) echo "unknown argument $1: --fast, --tsan-all, --filter X, --seed N" >&2; exit 2 ;;
   esac
   shift
 done
@@ -58,11 +61,12 @@ run_check() { # run_check NAME COMMAND...
   fi
   rm -f "$log"
 }
-build() {
-  local began=$SECONDS
-  echo "== build $1"
-  cmake --preset "$1" >/dev/null
-  cmake --build --preset "$1" | tail -n 2
+build() { # build PRESET [TARGET...]: those that the preset names unless told
+  local began=$SECONDS preset=$1
+  shift
+  echo "== build $preset"
+  cmake --preset "$preset" >/dev/null
+  cmake --build --preset "$preset" ${1:+--target "$@"} | tail -n 2
   echo "   $((SECONDS - began)) s"
 }
 
@@ -118,6 +122,10 @@ if $with_tsan; then
   build tsan
   export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp history_size=4 second_deadlock_stack=1"
   run_lanes .build/tsan/tests " under TSan" "server" "threads http"
+  if [ -n "$tsan_all" ]; then
+    build tsan runtime_tests actors_tests storage_tests
+    run_lanes .build/tsan/tests " under TSan" "runtime" "actors storage"
+  fi
   [ -n "$filter" ] || run_check "a planted race is reported" tests/threads/planted_race.sh .build/tsan/tests/planted_race
 fi
 
