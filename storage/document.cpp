@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include "storage/document_view.hpp"
@@ -51,15 +52,16 @@ std::shared_ptr<const std::string> encode(const nlohmann::json& value) {
   return bytes;
 }
 
-// It would be one thing to whoever looks the key up and another to whoever compares. Of well-formed bytes, whose depth has a limit.
-bool repeats_a_key(const document_view& value) {
+// A key that stands twice in a map would be one thing to whoever looks it up and another to whoever compares. Of well-formed bytes, whose depth has a limit.
+std::optional<std::string_view> find_repeated_key(const document_view& value) {
   std::vector<std::string_view> keys;
   for (auto item = value.first(); item; item = item.next()) {
     if (!item.key().is_missing()) keys.push_back(item.key().text());
-    if (repeats_a_key(item.value())) return true;
+    if (const auto inside = find_repeated_key(item.value())) return inside;
   }
   std::ranges::sort(keys);
-  return std::ranges::adjacent_find(keys) != keys.end();
+  const auto found = std::ranges::adjacent_find(keys);
+  return found == keys.end() ? std::nullopt : std::optional{*found};
 }
 
 // See the class comment: one value in braces is that value, unless it is a key with its value.
@@ -81,7 +83,10 @@ document document::from_msgpack(std::string bytes) {
     throw error{errc::invalid_argument, "bytes are not one msgpack value with text keys and UTF-8 text: at byte " +
                                             std::to_string(*fault) + " of " + std::to_string(bytes.size())};
   }
-  if (repeats_a_key(document_view{bytes})) throw error{errc::invalid_argument, "bytes are msgpack in which a key stands twice in a map"};
+  if (const auto key = find_repeated_key(document_view{bytes})) {
+    constexpr std::size_t shown_bytes = 60;
+    throw error{errc::invalid_argument, "bytes are msgpack in which key \"" + std::string{key->substr(0, shown_bytes)} + "\" stands twice in a map"};
+  }
   return from_trusted_msgpack(std::move(bytes));
 }
 

@@ -22,6 +22,8 @@ namespace {
 
 // While many calls are out to apps that are slow.
 constexpr duration longest_commit_delay = std::chrono::milliseconds{10};
+// Between two calls a run of an app does less than it costs to wake another thread for it.
+constexpr std::size_t scheduler_threads = 1;
 
 bool is_loopback(const std::string& host) {
   const bool is_number = std::ranges::all_of(host, [](char c) { return c == '.' || (c >= '0' && c <= '9'); });
@@ -58,7 +60,7 @@ class server::core {
         feed_{{.clients = options_.stream_clients, .queued_bytes = options_.stream_queue_bytes, .heartbeat = options_.stream_heartbeat}},
         workers_{options_.workers},
         link_{link_settings(), workers_},
-        runtime_{std::in_place, caesura::options{.directory = options_.directory, .scheduler_threads = 1, .commit_delay = longest_commit_delay, .observer = observing()}, functions()},
+        runtime_{std::in_place, runtime_options(), functions()},
         parts_{.runtime = *runtime_,
                .apps = apps_,
                .counts = metrics_,
@@ -92,6 +94,10 @@ class server::core {
   [[nodiscard]] caesura::runtime& runtime() noexcept { return *runtime_; }
 
  private:
+  caesura::options runtime_options() {
+    return {.directory = options_.directory, .scheduler_threads = scheduler_threads, .commit_delay = longest_commit_delay, .observer = observing()};
+  }
+
   std::vector<function> functions() {
     std::vector<function> all;
     for (const auto& app : apps_.all()) {

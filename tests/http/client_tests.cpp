@@ -88,7 +88,7 @@ BOOST_AUTO_TEST_CASE(an_idle_connection_is_closed_in_time) {
   BOOST_TEST(fetch(http, {.url = url_of(server)}).status == 200);
 }
 
-BOOST_AUTO_TEST_CASE(a_hundred_at_once_are_each_answered_from_another_thread) {
+void check_a_hundred_at_once(const client_options& options) {
   std::mutex mutex;
   std::vector<std::pair<std::string, responder>> waiting;
   std::promise<void> all_are_there;
@@ -97,7 +97,7 @@ BOOST_AUTO_TEST_CASE(a_hundred_at_once_are_each_answered_from_another_thread) {
                     waiting.emplace_back(received.body, std::move(respond));
                     if (waiting.size() == 100) all_are_there.set_value();
                   }};
-  client http{{.threads = 2}};
+  client http{options};
   std::vector<std::future<outcome>> answers;
   for (int i = 0; i < 100; ++i) answers.push_back(http_test::send(http, {.url = url_of(server), .body = std::to_string(i)}));
   await(all_are_there.get_future());
@@ -109,6 +109,12 @@ BOOST_AUTO_TEST_CASE(a_hundred_at_once_are_each_answered_from_another_thread) {
   for (std::size_t i = 0; i < answers.size(); ++i)
     BOOST_TEST(std::get<response>(await(std::move(answers[i]))).body == std::to_string(i));
   answering.join();
+}
+
+BOOST_AUTO_TEST_CASE(a_hundred_at_once_are_each_answered_from_another_thread) { check_a_hundred_at_once({.threads = 2}); }
+
+BOOST_AUTO_TEST_CASE(a_hundred_at_once_are_each_answered_although_the_client_pauses) {
+  check_a_hundred_at_once({.paused_from = 1, .longest_pause = 1ms});
 }
 
 BOOST_AUTO_TEST_CASE(requests_beyond_the_limit_wait_their_turn) {

@@ -147,22 +147,17 @@ BOOST_AUTO_TEST_CASE(numbers_beyond_64_bits_come_back_as_they_were) {
 
 // Found by fuzzing: whoever looks such a key up finds the last value, whoever compares looks at both.
 BOOST_AUTO_TEST_CASE(msgpack_in_which_a_key_stands_twice_is_no_document) {
-  const auto is_refused = [](const std::string& bytes) {
+  const auto is_refused = [](const std::string& bytes, const std::string& key) {
     try {
       (void)document::from_msgpack(bytes);
     } catch (const error& e) {
-      return e.code() == errc::invalid_argument && std::string{e.what()}.find("a key stands twice") != std::string::npos;
+      return e.code() == errc::invalid_argument && std::string{e.what()}.find("key \"" + key + "\" stands twice") != std::string::npos;
     }
     return false;
   };
-  BOOST_TEST(is_refused("\x82\xA1"
-                        "a\x01\xA1"
-                        "a\x02"));
-  BOOST_TEST(is_refused("\x83\xA1"
-                        "b\x01\xA1"
-                        "a\x01\xA1"
-                        "b\x01"));
-  BOOST_TEST(is_refused("\x91\x81\xA1x\x82\xA1k\xC0\xD9\x01k\xC0"));  // deep inside, and written in two ways
+  BOOST_TEST(is_refused("\x82\xA1t\x01\xA1t\x02", "t"));
+  BOOST_TEST(is_refused("\x83\xA1u\x01\xA1t\x01\xA1u\x01", "u"));
+  BOOST_TEST(is_refused("\x91\x81\xA1x\x82\xA1k\xC0\xD9\x01k\xC0", "k"));  // deep inside, and written in two ways
   BOOST_TEST(document::from_msgpack("\x82\xA1x\x81\xA1y\x01\xA1y\x02").json() == nlohmann::json({{"x", {{"y", 1}}}, {"y", 2}}));
 }
 
