@@ -250,7 +250,7 @@ void router::flush() {
   }
   if (ports_.sleep) {
     const auto now = std::chrono::steady_clock::now();
-    pace_.committed(batch_.size(), now - committed_at_);
+    pace_.committed(batch_.size(), now - opened_at_, now - committed_at_);
     committed_at_ = now;
   }
   release();

@@ -99,6 +99,14 @@ remote::checkpoint_outcome runtime::checkpoint(const run_id& run, std::uint64_t 
       .value();
 }
 
+void runtime::checkpoint(const run_id& run, std::uint64_t activation, std::vector<remote::finished_step> steps,
+                         std::function<void(std::variant<remote::checkpoint_outcome, error>)> done) {
+  state_->check_caller("runtime.checkpoint");
+  for (const auto& step : steps) detail::check_step_id(step.id);
+  state_->admit();
+  state_->post(actors::checkpoint_run{.run = run, .activation = activation, .steps = std::move(steps), .reply = std::move(done)});
+}
+
 std::optional<run_info> runtime::get(const run_id& run) const {
   state_->check_caller("runtime.get");
   const auto snapshot = state_->store().begin_read();

@@ -29,10 +29,11 @@ struct entry {
   access who{access::key};
   response (*at_once)(const api_call&){nullptr};
   void (*later)(const api_call&){nullptr};  // answers through call.respond
+  bool waits{true};                         // for a commit, a lock or a disk
 };
 
 constexpr std::array table{
-    entry{{"GET", "/health"}, access::open, api::health},
+    entry{{"GET", "/health"}, access::open, api::health, nullptr, false},
     entry{{"GET", "/openapi.json"}, access::open, api::openapi},
     entry{{"GET", "/metrics"}, access::key, api::metrics_text},
     entry{{"GET", "/dev"}, access::open, api::dev},
@@ -42,7 +43,7 @@ constexpr std::array table{
     entry{{"POST", "/v0/gql"}, access::key, api::graphql},
     entry{{"GET", "/v0/runs/{run_id}/batch"}, access::key, api::batch_of_run},
     entry{{"GET", "/v0/runs/{run_id}/actions"}, access::key, api::actions_of_run},
-    entry{{"POST", "/v1/checkpoint/{run_id}/async"}, access::key, api::checkpoint},
+    entry{{"POST", "/v1/checkpoint/{run_id}/async"}, access::key, nullptr, api::checkpoint, false},
     entry{{"POST", "/v1/signals"}, access::key, api::send_signal},
     entry{{"POST", "/v1/syncs"}, access::key, nullptr, api::sync_app},
     entry{{"GET", "/v1/stream"}, access::key, nullptr, api::stream_runs},
@@ -149,6 +150,13 @@ void answer(const api_parts& parts, const request& request, const http::responde
     parts.counts.count_response(made->status);
     respond(std::move(*made));
   }
+}
+
+bool may_wait(const request& asked) {
+  constexpr std::size_t small_body_bytes = 4'096;  // read in less time than another thread needs to wake up
+  if (asked.body.size() > small_body_bytes) return true;
+  const auto segments = segments_of(asked.target);
+  return std::ranges::none_of(table, [&](const entry& one) { return !one.waits && one.where.method == asked.method && match(one.where.path, segments); });
 }
 
 std::vector<route> routes() {

@@ -77,7 +77,7 @@ void sync_app(const api_call& call);
 http::response send_events(const api_call& call);
 http::response invoke(const api_call& call);
 http::response send_signal(const api_call& call);
-http::response checkpoint(const api_call& call);
+void checkpoint(const api_call& call);
 http::response batch_of_run(const api_call& call);
 http::response actions_of_run(const api_call& call);
 

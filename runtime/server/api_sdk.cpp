@@ -78,6 +78,17 @@ bool has_no_room(const api_parts& parts, const std::string& function) {
   return false;
 }
 
+response checkpointed(const run_id& run, const std::variant<remote::checkpoint_outcome, error>& came) {
+  if (const auto* refused = std::get_if<error>(&came)) return response::error(status_of(refused->code()), refused->what());
+  switch (std::get<remote::checkpoint_outcome>(came)) {
+    case remote::checkpoint_outcome::recorded: return response::json(200, "{}");
+    case remote::checkpoint_outcome::stale:
+      return response::error(409, "run " + to_string(run) + " is being cancelled, has ended or is executed elsewhere: stop here");
+    case remote::checkpoint_outcome::unknown_run: break;
+  }
+  return response::error(404, "no run " + to_string(run) + " is stored");
+}
+
 }  // namespace
 
 void tell_sent(const api_parts& parts, const sent& one) {
@@ -184,15 +195,15 @@ response send_signal(const api_call& call) {
   return enveloped({{"run_id", to_string(*run)}});
 }
 
-response checkpoint(const api_call& call) {
+void checkpoint(const api_call& call) {
   auto told = read_checkpoint(call.body());
-  const auto& text = call.arguments[0];
-  switch (call.parts.runtime.checkpoint(api_call::id_of<run_id>(text, "run"), told.activation, std::move(told.steps))) {
-    case remote::checkpoint_outcome::recorded: return plain(200, json::object());
-    case remote::checkpoint_outcome::stale: throw refusal{409, "run " + text + " is being cancelled, has ended or is executed elsewhere: stop here"};
-    case remote::checkpoint_outcome::unknown_run: throw refusal{404, "no run " + text + " is stored"};
-  }
-  return plain(500, json::object());
+  const auto run = api_call::id_of<run_id>(call.arguments[0], "run");
+  call.parts.runtime.checkpoint(run, told.activation, std::move(told.steps),
+                                [&counts = call.parts.counts, respond = call.respond, run](std::variant<remote::checkpoint_outcome, error> came) {
+                                  auto made = checkpointed(run, came);
+                                  counts.count_response(made.status);
+                                  respond(std::move(made));
+                                });
 }
 
 response batch_of_run(const api_call& call) {

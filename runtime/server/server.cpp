@@ -74,6 +74,7 @@ class server::core {
     http::listener_options listening{.host = options_.host, .port = options_.port};
     listening.extra_headers.add("x-inngest-server-kind", "dev");
     listener_.emplace(std::move(listening), [this](http::request&& request, http::responder respond) {
+      if (!may_wait(request)) return caesura::server::answer(parts_, request, respond);
       auto shared = std::make_shared<http::request>(std::move(request));
       workers_.post([this, shared, respond] { caesura::server::answer(parts_, *shared, respond); });
     });

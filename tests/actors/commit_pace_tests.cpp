@@ -8,9 +8,9 @@ namespace {
 using caesura::actors::commit_pace;
 using namespace std::chrono_literals;
 
-// As many commits as it takes to forget what was before.
-commit_pace after_many(commit_pace pace, std::size_t commands, commit_pace::length each_commit) {
-  for (int i = 0; i < 100; ++i) pace.committed(commands, each_commit);
+// As many commits as it takes to forget what was before. `took`: next to nothing unless told.
+commit_pace after_many(commit_pace pace, std::size_t commands, commit_pace::length each_commit, commit_pace::length took = 0ns) {
+  for (int i = 0; i < 100; ++i) pace.committed(commands, took, each_commit);
   return pace;
 }
 
@@ -39,16 +39,31 @@ BOOST_AUTO_TEST_CASE(waits_next_to_nothing_when_commands_come_quickly) {
   BOOST_TEST((after_many({10ms, 16}, 50, 2ms).wait(100) <= 500us));
 }
 
+BOOST_AUTO_TEST_CASE(does_not_wait_where_it_could_save_but_a_few_commits) {
+  BOOST_TEST((after_many({10ms, 16}, 1, 1ms, 1200us).wait(40) >= 4900us));
+  BOOST_TEST((after_many({10ms, 16}, 1, 1ms, 1300us).wait(40) == 0ns));
+}
+
+// A commit of one command after a long wait says little when the next one has fifty.
+BOOST_AUTO_TEST_CASE(small_commits_between_large_ones_do_not_look_like_slow_commands) {
+  commit_pace pace{10ms, 16};
+  for (int i = 0; i < 100; ++i) {
+    pace.committed(1, 0ns, 5ms);
+    pace.committed(50, 0ns, 5ms);
+  }
+  BOOST_TEST((pace.wait(100) <= 3ms));  // 51 commands in 10 ms
+}
+
 BOOST_AUTO_TEST_CASE(forgets_an_hour_without_commits_within_some_dozen) {
   auto pace = after_many({10ms, 16}, 1, 1h);
-  for (int i = 0; i < 40; ++i) pace.committed(50, 2ms);
+  for (int i = 0; i < 40; ++i) pace.committed(50, 0ns, 2ms);
   BOOST_TEST((pace.wait(100) <= 1500us));
 }
 
 BOOST_AUTO_TEST_CASE(a_commit_of_nothing_changes_nothing) {
   auto pace = after_many({10ms, 16}, 1, 1ms);
   const auto before = pace.wait(40);
-  pace.committed(0, 1h);
+  pace.committed(0, 1h, 1h);
   BOOST_TEST((pace.wait(40) == before));
 }
 

@@ -378,6 +378,27 @@ BOOST_FIXTURE_TEST_CASE(checkpoints_record_steps_once_while_the_call_goes_on, re
   BOOST_TEST((runtime().checkpoint({}, activation, {}) == remote::checkpoint_outcome::unknown_run));
 }
 
+BOOST_FIXTURE_TEST_CASE(a_checkpoint_is_answered_to_whom_it_names_once_it_is_recorded, remote_world) {
+  const auto run = start();
+  BOOST_REQUIRE(calls().size() == 1U);
+  const auto activation = calls()[0].call.activation;
+  std::vector<std::string> told;
+  const auto note = [&](std::variant<remote::checkpoint_outcome, error> came) {
+    const auto* refused = std::get_if<error>(&came);
+    told.emplace_back(refused != nullptr ? to_string(refused->code()) : std::get<remote::checkpoint_outcome>(came) == remote::checkpoint_outcome::recorded ? "recorded" : "other");
+    if (refused == nullptr) BOOST_TEST((recorded(run) == ids{"a"}));
+  };
+  runtime().checkpoint(run, activation, {{.id = "a", .result = 1}}, note);
+  BOOST_TEST(told.empty());
+  BOOST_TEST(recorded(run).empty());
+  settle();
+  BOOST_TEST((told == ids{"recorded"}));
+  runtime().checkpoint(run, activation, {{.id = "b", .result = std::string(5'000'000, 'x')}}, note);
+  settle();
+  BOOST_TEST((told == ids{"recorded", "invalid_argument"}));
+  BOOST_CHECK_THROW(runtime().checkpoint(run, activation, {{.id = ""}}, note), error);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_checkpoint_whose_answer_got_lost_changes_nothing, remote_world) {
   const auto run = start();
   BOOST_REQUIRE(calls().size() == 1U);

@@ -2,6 +2,7 @@
 
 #include "tests/server/server_world.hpp"
 
+#include "runtime/server/api.hpp"
 #include "runtime/server/http/signature.hpp"
 #include "runtime/server/invocation.hpp"
 
@@ -28,6 +29,20 @@ std::vector<std::string> ids_in(const reply& told) {
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(server_api)
+
+BOOST_AUTO_TEST_CASE(only_small_requests_that_wait_for_nothing_stay_on_the_thread_of_sockets) {
+  const auto waits = [](const char* method, const char* target, std::size_t bytes) {
+    return server::may_wait({.method = method, .target = target, .body = std::string(bytes, ' ')});
+  };
+  constexpr const char* told = "/v1/checkpoint/01ARZ3NDEKTSV4RRFFQ69G5FAV/async";
+  BOOST_TEST(!waits("POST", told, 4'096));
+  BOOST_TEST(waits("POST", told, 4'097));
+  BOOST_TEST(waits("GET", told, 0));
+  BOOST_TEST(!waits("GET", "/health", 0));
+  BOOST_TEST(waits("POST", "/e/key", 10));
+  BOOST_TEST(waits("DELETE", "/v1/runs/01ARZ3NDEKTSV4RRFFQ69G5FAV", 0));
+  BOOST_TEST(waits("GET", "/nothing", 0));
+}
 
 BOOST_AUTO_TEST_CASE(events_are_listed_page_by_page_and_by_name) {
   server_world world;

@@ -26,7 +26,8 @@ struct options {
   duration keep_runs{days{7}};              // ended runs, with their steps; then purged
   duration keep_events{days{7}};            // events that no stored run needs; at least 24 h
   // A commit may wait so long for more commands to share it, while at least `commit_siblings` runs are under way, and never longer than an eighth of what
-  // these need from one command to the next: less work for the machine when many runs have slow steps, for answers that come so much later. Zero: never.
+  // these need from one command to the next: less work for the machine when many runs have slow steps, for answers that come so much later. None waits
+  // where that could save but a few commits, as with quick steps. Zero: never.
   duration commit_delay{0};
   std::size_t commit_siblings{16};
   duration slow_step{std::chrono::minutes{10}};  // the observer is told of a step that executes longer; zero: never

@@ -3,11 +3,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include <caesura/bulk.hpp>
@@ -185,6 +187,10 @@ class runtime {
   // Records steps that a call of a remote function reports while it goes on (see <caesura/remote.hpp>); `activation` is the call's. The answer comes
   // after the commit. Told again, a step is recorded once. Throws error{invalid_argument} for a result beyond the limit, and as send.
   remote::checkpoint_outcome checkpoint(const run_id& run, std::uint64_t activation, std::vector<remote::finished_step> steps);
+  // The same for a caller that must not wait: `done` is told what the other returns or throws once the runtime has taken it, on the runtime's own
+  // thread, so it must not wait, throw or ask the runtime anything. What can be refused at once is thrown, and `done` is not called.
+  void checkpoint(const run_id& run, std::uint64_t activation, std::vector<remote::finished_step> steps,
+                  std::function<void(std::variant<remote::checkpoint_outcome, error>)> done);
   // All that are registered or stored, by id.
   [[nodiscard]] std::vector<function_info> functions() const;
 
