@@ -392,7 +392,7 @@ storage::definition_record definition_record_of(const function& fn) {
   }
   record.start_timeout = fn.timeouts.start;
   record.finish_timeout = fn.timeouts.finish;
-  for (const auto& c : fn.concurrency) record.concurrency.push_back({.limit = c.limit, .key = c.key, .counts_resting = c.counts_resting});
+  for (const auto& c : fn.concurrency) record.concurrency.push_back({.limit = c.limit, .key = c.key, .counts_resting = c.counts_resting, .is_shared = c.is_shared});
   for (const auto& c : fn.cancel_on) record.cancel_on.push_back({.event = c.event, .when = c.when, .timeout = c.timeout, .until = c.until});
   return record;
 }

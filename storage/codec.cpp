@@ -40,7 +40,7 @@ void fields(Io& io, R& r) {
 }
 template <class Io, is<concurrency_record> R>
 void fields(Io& io, R& r) {
-  io(r.limit, r.key, r.counts_resting);
+  io(r.limit, r.key, r.counts_resting, r.is_shared);
 }
 template <class Io, is<attempt_failure> R>
 void fields(Io& io, R& r) {

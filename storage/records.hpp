@@ -49,6 +49,7 @@ struct concurrency_record {
   std::uint32_t limit{1};
   std::string key{};            // an expression over `event`; empty: one group for the function
   bool counts_resting{false};   // sleeping and waiting runs keep their slot
+  bool is_shared{false};        // a group of all functions that share one under this key
 
   bool operator==(const concurrency_record&) const = default;
 };

@@ -153,14 +153,14 @@ bool holds_slot(const definition& def, const storage::run_record& run, std::size
 run_queue::slot throttle_slot(const storage::run_record& run) { return {.group = run.throttle}; }  // it is closed by time
 run_queue::slot singleton_slot(const storage::run_record& run) { return {.group = run.singleton, .limit = 1}; }
 
-// The present limit, when the function still has the entry; else the one the run was created with. Under another key the entry has other groups: who is
-// in this one besides the run is not known.
+// The present limit, when the function still has the entry; else the one the run was created with. Under another key, or no longer shared, the entry has
+// other groups: who is in this one besides the run is not known.
 run_queue::slot slot_of(const router_state& state, const definition& def, std::uint64_t group, std::size_t entry) {
   const auto& created_with = def.record.concurrency[entry];
   const auto* fn = state.functions->find(def.record.function);
   if (fn == nullptr || entry >= fn->code.concurrency.size()) return {.group = group, .limit = created_with.limit};
   const auto& present = fn->code.concurrency[entry];
-  if (present.key != created_with.key) return {.group = group, .limit = present.limit};
+  if (present.key != created_with.key || present.is_shared != created_with.is_shared) return {.group = group, .limit = present.limit};
   const auto source = fn->group_sources[entry];
   return {.group = group, .limit = state.functions->limit_of(source).value(), .source = source};
 }

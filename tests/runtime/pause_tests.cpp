@@ -385,6 +385,29 @@ BOOST_FIXTURE_TEST_CASE(the_limit_of_a_removed_function_does_not_hold_up_a_run_t
   BOOST_TEST(status(waits) == run_status::running);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_run_from_before_its_function_left_a_shared_group_does_not_bring_the_new_limit_there, slots_world) {
+  open({sharing("f", "go", 1), sharing("g", "went", 1)});
+  const auto old = start({.name = "go"});
+  run();
+  BOOST_TEST(status(old) == run_status::sleeping);
+  auto left = sharing("f", "go", 5);
+  left.concurrency[0].is_shared = false;
+  crash();
+  open({left, sharing("g", "went", 1)});
+  const auto has_slot = start({.name = "went"});
+  settle();
+  BOOST_TEST(status(has_slot) == run_status::running);
+  set_clock(now() + 1h);
+  environment().fire_timers();
+  settle();
+  BOOST_TEST(status(old) == run_status::queued);
+  const auto fresh = start({.name = "go"});
+  settle();
+  BOOST_TEST(status(fresh) == run_status::running);
+  run();
+  BOOST_TEST(status(old) == run_status::completed);
+}
+
 BOOST_FIXTURE_TEST_CASE(runs_that_wait_start_when_the_functions_of_now_on_allow_more, slots_world) {
   auto alone = functions({{.limit = 1}}).front();
   alone.id = "alone";

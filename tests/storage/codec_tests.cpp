@@ -97,7 +97,7 @@ BOOST_AUTO_TEST_CASE(every_record_comes_back_as_it_was) {
   comes_back(table::events, full_event());
   comes_back(table::events, event_record{});
   comes_back(table::definitions,
-             definition_record{.function = "f", .triggers = {{"a", "b"}}, .cancel_on = {{"c", "d", duration{5}}, {"e", "", std::nullopt}}});
+             definition_record{.function = "f", .triggers = {{"a", "b"}}, .cancel_on = {{"c", "d", duration{5}}, {"e", "", std::nullopt}}, .concurrency = {{.limit = 2, .key = "'k'", .counts_resting = true, .is_shared = true}}});
   comes_back(table::steps, step_info{.id = "s",
                                      .kind = step_kind::send_event,
                                      .result = document("x"),
