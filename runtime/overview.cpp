@@ -88,8 +88,8 @@ runtime_stats runtime::stats() const {
   runtime_stats stats{.waiting_commands = state_->waiting_commands(), .store_bytes = state_->store().file_size_bytes()};
   const auto snapshot = state_->store().begin_read();
   stats.open_runs = snapshot->live_count();
-  snapshot->each_live_run([&](const storage::run_record& run) {
-    ++stats.open_by_status[run.status];
+  snapshot->each_live_status([&](run_status status) {
+    ++stats.open_by_status[status];
     return ++stats.counted < most_counted;
   });
   return stats;

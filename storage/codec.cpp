@@ -433,6 +433,15 @@ std::optional<Record> decode(table where, std::string_view key, std::string_view
   return record;
 }
 
+std::optional<run_status> decode_status(table where, std::string_view key, std::string_view bytes) {
+  constexpr std::size_t place = 4;  // in fields(run_record), behind the version
+  const auto body = unseal(where, key, bytes);
+  if (!body) return std::nullopt;
+  const auto value = document_view{*body}.at(place);
+  if (value.kind() != value_kind::integer || value.integer() < 0 || value.integer() > static_cast<std::int64_t>(run_status::skipped)) return std::nullopt;
+  return static_cast<run_status>(value.integer());
+}
+
 std::string encode_body(const definition_record& record) {
   const auto packed = pack(record);
   return {packed.data(), packed.size()};

@@ -42,6 +42,9 @@ template <class Record>
 template <class Record>
 [[nodiscard]] std::optional<Record> decode(table where, std::string_view key, std::string_view bytes);
 
+// The status of a run record and nothing else of it, for those who count many: a fraction of the work.
+[[nodiscard]] std::optional<run_status> decode_status(table where, std::string_view key, std::string_view bytes);
+
 // The same for plain bytes: the rows of `meta`.
 [[nodiscard]] std::string seal(table where, std::string_view key, std::string_view bytes);
 [[nodiscard]] std::optional<std::string_view> unseal(table where, std::string_view key, std::string_view sealed);

@@ -14,6 +14,11 @@ namespace caesura::storage {
 // The caller counts: a map of n takes n pairs of key and value. Values; one thread.
 class document_writer {
  public:
+  // So many bytes are to come, or about.
+  document_writer& reserve(std::size_t bytes) {
+    bytes_.reserve(bytes);
+    return *this;
+  }
   document_writer& map(std::uint32_t pairs) { return head(pairs, 16, 0x80, 0, 0xDE, 0xDF); }
   document_writer& list(std::uint32_t size) { return head(size, 16, 0x90, 0, 0xDC, 0xDD); }
   document_writer& text(std::string_view value) {

@@ -64,7 +64,8 @@ lmdb_environment::lmdb_environment(const std::string& file, std::size_t map_size
     if (code == MDB_SUCCESS) break;
     mdb_env_close(env_);
     env_ = nullptr;
-    if (code != ENOMEM || size / 2 < smallest_halved) fail("the store " + file + " could not be opened", code);
+    // Out of addresses; EINVAL is Valgrind's word for it.
+    if ((code != ENOMEM && code != EINVAL) || size / 2 < smallest_halved) fail("the store " + file + " could not be opened", code);
   }
   int stale = 0;
   mdb_reader_check(env_, &stale);

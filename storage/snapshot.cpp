@@ -80,6 +80,13 @@ void snapshot::each_live_run(const std::function<bool(const run_record&)>& visit
   });
 }
 
+void snapshot::each_live_status(const std::function<bool(run_status)>& visit) const {
+  transaction_->each_from(table::live_runs, {}, [&](std::string_view key, std::string_view value) {
+    const auto status = decode_status(table::live_runs, key, value);
+    return visit(status ? *status : decoded<run_record>(table::live_runs, key, value).status);  // which says what is wrong
+  });
+}
+
 void snapshot::each_event(const event_id& from, const std::function<bool(const event_record&)>& visit) const {
   transaction_->each_from(table::events, key_of(from), [&](std::string_view key, std::string_view value) {
     return visit(decoded<event_record>(table::events, key, value));

@@ -57,6 +57,7 @@ class snapshot {
   // Calls `visit` for each, in key order, until it returns false.
   void each_definition(const std::function<bool(std::uint64_t, const definition_record&)>& visit) const;
   void each_live_run(const std::function<bool(const run_record&)>& visit) const;
+  void each_live_status(const std::function<bool(run_status)>& visit) const;
   void each_event(const event_id& from, const std::function<bool(const event_record&)>& visit) const;
   // Events with this name whose id is >= `from`, oldest first.
   void each_event_named(std::string_view name, const event_id& from, const std::function<bool(const event_record&)>& visit) const;

@@ -64,10 +64,10 @@ void app_link::make(const std::string& url, remote::call value, std::function<vo
     request.headers.add("x-inngest-server-kind", "dev");
     request.headers.add("x-run-id", to_string(value.run));
     request.headers.add("x-inngest-step-id", value.step);
-    send_signed(std::move(request), 0, [this, step = value.step, end](http::outcome outcome) {
+    send_signed(std::move(request), 0, [this, end](http::outcome outcome) {
       if (const auto* response = std::get_if<http::response>(&outcome)) {
         const auto fault = fault_of_signature(*response);
-        end(fault ? failed(*fault) : read_response(*response, step));
+        end(fault ? failed(*fault) : read_response(*response));
       } else if (is_closing()) {
         end({.is_given_up = true});
       } else {

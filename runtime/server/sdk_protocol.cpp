@@ -18,6 +18,59 @@ using nlohmann::json;
 using remote::answer;
 using remote::finished_step;
 using remote::operation;
+using storage::document_view;
+using storage::value_kind;
+
+// ---- what SDKs say at every step is read where it stands, without a tree
+
+std::string text_in(const document_view& map, const char* key) {
+  const auto found = map.find(key);
+  return found.kind() == value_kind::text ? std::string{found.text()} : std::string{};
+}
+
+// Missing: there is none, or it is null.
+document_view member_of(const document_view& map, const char* key) {
+  const auto found = map.find(key);
+  return found.kind() == value_kind::null ? document_view{} : found;
+}
+
+bool is_map(const document_view& value) { return value.kind() == value_kind::map; }
+
+document copy_of(const document_view& value) {
+  if (value.is_missing() || value.kind() == value_kind::null) return {};
+  return document::from_trusted_msgpack(std::string{value.bytes()});
+}
+
+std::string text_of(const document_view& value) { return value.kind() == value_kind::text ? std::string{value.text()} : std::string{}; }
+
+// What operations of every kind have, found in one walk: a look-up reads the whole map, and SDKs put much into it that only they understand.
+struct operation_members {
+  document_view op{};
+  document_view id{};
+  document_view display_name{};
+  document_view name{};
+  document_view data{};
+  document_view error{};
+  document_view opts{};
+
+  explicit operation_members(const document_view& map) {
+    if (map.kind() != value_kind::map) return;
+    for (auto at = map.first(); at; at = at.next()) {
+      const auto key = at.key().text();
+      if (key == "op") op = at.value();
+      if (key == "id") id = at.value();
+      if (key == "displayName") display_name = at.value();
+      if (key == "name") name = at.value();
+      if (key == "data") data = at.value();
+      if (key == "error") error = at.value();
+      if (key == "opts") opts = at.value();
+    }
+  }
+};
+
+std::string shown(const document_view& value) { return copy_of(value).json().dump(-1, ' ', false, json::error_handler_t::replace); }
+
+// ---- what they say once is read as a tree
 
 std::string text_in(const json& object, const char* key) {
   const auto found = object.find(key);
@@ -139,8 +192,8 @@ std::optional<duration> delay_until(const std::string& text) {
   return std::nullopt;
 }
 
-recorded_error error_of(const json& value) {
-  if (!value.is_object()) return {.name = "Error", .message = value.is_string() ? value.get<std::string>() : value.dump()};
+recorded_error error_of(const document_view& value) {
+  if (!is_map(value)) return {.name = "Error", .message = value.kind() == value_kind::text ? std::string{value.text()} : shown(value)};
   auto name = text_in(value, "name");
   auto message = text_in(value, "message");
   if (message.empty()) message = text_in(value, "error");
@@ -151,16 +204,15 @@ answer failed_attempt(std::string name, std::string message, bool is_final = fal
   return {.error = recorded_error{.name = std::move(name), .message = std::move(message)}, .is_final = is_final};
 }
 
-std::string first_of(const json& op, const char* nested, const char* plain) {
-  if (const auto* opts = object_in(op, "opts"); opts != nullptr && opts->is_object()) {
-    if (auto text = text_in(*opts, nested); !text.empty()) return text;
-  }
-  return plain == nullptr ? std::string{} : text_in(op, plain);
+std::string name_of(const operation_members& op) {
+  auto name = text_of(op.display_name);
+  return name.empty() ? text_of(op.name) : name;
 }
 
-std::string name_of(const json& op) {
-  auto name = text_in(op, "displayName");
-  return name.empty() ? text_in(op, "name") : name;
+// In the options, or, from older SDKs, as the name.
+std::string option_or_name(const operation_members& op, const char* option) {
+  auto text = text_in(op.opts, option);
+  return text.empty() ? text_of(op.name) : text;
 }
 
 // A time or a duration; false when it is neither.
@@ -170,10 +222,11 @@ bool set_end(operation& op, const std::string& text) {
   return op.delay || op.until;
 }
 
-// Results come as {"data": …} or as they are, depending on the SDK.
-document result_of(const json& op) {
-  const auto found = op.find("data");
-  return found == op.end() ? document{} : document(*found);
+bool is_without_retry(const document_view& failure) {
+  const auto told = failure.find("noRetry");
+  if (told.is_missing()) return false;
+  if (told.kind() != value_kind::boolean) throw error{errc::invalid_argument, "error.noRetry is no boolean"};
+  return told.boolean();
 }
 
 // Why an operation fails the run.
@@ -190,88 +243,78 @@ std::string reason_against(const std::string& code) {
 
 class answer_reader {
  public:
-  explicit answer_reader(std::string_view step) : step_{step} {}
-
-  void read(const json& op) {
-    const auto code = text_in(op, "op");
-    const auto id = text_in(op, "id");
+  void read(const operation_members& op) {
+    const auto code = text_of(op.op);
     if (code == "StepRun" || code == "Step") {
-      answer_.steps.push_back({.id = id, .name = name_of(op), .result = result_of(op)});
+      answer_.steps.push_back({.id = text_of(op.id), .name = name_of(op), .result = copy_of(op.data)});
     } else if (code == "StepFailed") {
       answer_.steps.push_back(failed_step(op));
     } else if (code == "StepError") {
       answer_.failed = failed_step(op);
-      const auto* error = object_in(op, "error");
-      answer_.is_final = error != nullptr && error->is_object() && error->value("noRetry", false);
+      answer_.is_final = is_without_retry(op.error);
     } else if (code == "StepPlanned") {
       name(operation::what::planned, op);
     } else if (code == "Sleep") {
       auto& sleep = name(operation::what::sleep, op);
-      const auto text = first_of(op, "duration", "name");
+      const auto text = option_or_name(op, "duration");
       if (!text.empty() && !set_end(sleep, text)) refuse("Sleep \"" + sleep.name + "\": \"" + text + "\" is no duration and no time");
       if (text.empty()) sleep.delay = duration{0};
     } else if (code == "WaitForEvent") {
       auto& wait = name(operation::what::wait_for_event, op);
-      wait.event = first_of(op, "event", "name");
-      wait.when = first_of(op, "if", nullptr);
+      wait.event = option_or_name(op, "event");
+      wait.when = text_in(op.opts, "if");
       set_timeout(wait, op);
       if (!wait.delay && !wait.until) wait.delay = duration{0};
     } else if (code == "WaitForSignal") {
       read_signal_wait(op);
     } else if (code == "InvokeFunction") {
       auto& invoke = name(operation::what::invoke, op);
-      invoke.function = first_of(op, "function_id", nullptr);
+      invoke.function = text_in(op.opts, "function_id");
       set_timeout(invoke, op);
-      const auto* opts = object_in(op, "opts");
-      const auto* payload = opts != nullptr ? object_in(*opts, "payload") : nullptr;
-      const auto* data = payload != nullptr ? object_in(*payload, "data") : nullptr;
-      if (data != nullptr) invoke.data = document(*data);
+      if (const auto data = member_of(op.opts.find("payload"), "data"); !data.is_missing()) invoke.data = copy_of(data);
     } else if (code == "RunComplete") {
       answer_.is_completed = true;
-      answer_.output = result_of(op);
+      answer_.output = copy_of(op.data);
     } else if (code == "DiscoveryRequest") {
       answer_.asks_again = true;
     } else if (code != "None") {
       refuse(reason_against(code));
     }
-    if (first_of(op, "parallelMode", nullptr) == "race") answer_.goes_on_at_first = true;
+    if (text_in(op.opts, "parallelMode") == "race") answer_.goes_on_at_first = true;
   }
 
   [[nodiscard]] answer take() { return std::move(answer_); }
 
  private:
-  static finished_step failed_step(const json& op) {
-    const auto error = op.value("error", json{});
-    return {.id = text_in(op, "id"), .name = name_of(op), .result = document(error), .error = error_of(error)};
+  static finished_step failed_step(const operation_members& op) {
+    return {.id = text_of(op.id), .name = name_of(op), .result = copy_of(op.error), .error = error_of(op.error)};
   }
-  operation& name(operation::what kind, const json& op) {
-    return answer_.operations.emplace_back(operation{.kind = kind, .id = text_in(op, "id"), .name = name_of(op)});
+  operation& name(operation::what kind, const operation_members& op) {
+    return answer_.operations.emplace_back(operation{.kind = kind, .id = text_of(op.id), .name = name_of(op)});
   }
   // Each member has one form: what has another is refused.
-  void read_signal_wait(const json& op) {
-    const auto* opts = object_in(op, "opts");
-    if (opts == nullptr || !opts->is_object()) return refuse("WaitForSignal: opts is no object");
+  void read_signal_wait(const operation_members& op) {
+    const auto& opts = op.opts;
+    if (!is_map(opts)) return refuse("WaitForSignal: opts is no object");
     auto& wait = name(operation::what::wait_for_signal, op);
-    const auto* signal = object_in(*opts, "signal");
-    if (signal == nullptr || !signal->is_string() || signal->get_ref<const std::string&>().empty()) {
-      return refuse("WaitForSignal: opts.signal is no text that names a signal");
-    }
-    wait.signal = signal->get<std::string>();
-    const auto* timeout = object_in(*opts, "timeout");
-    if (timeout != nullptr && !timeout->is_string()) return refuse("WaitForSignal: opts.timeout is no text");
-    const auto length = text_in(*opts, "timeout");
+    wait.signal = text_in(opts, "signal");
+    if (wait.signal.empty()) return refuse("WaitForSignal: opts.signal is no text that names a signal");
+    const auto timeout = member_of(opts, "timeout");
+    if (!timeout.is_missing() && timeout.kind() != value_kind::text) return refuse("WaitForSignal: opts.timeout is no text");
+    const auto length = text_in(opts, "timeout");
     if (length.empty()) {
       wait.delay = duration{0};
     } else if (!set_end(wait, length)) {
       return refuse("WaitForSignal: opts.timeout is \"" + length + "\", which is no duration and no time");
     }
-    const auto* conflict = object_in(*opts, "conflict");
-    if (conflict == nullptr || *conflict == "fail") return;
-    if (*conflict != "replace") return refuse("WaitForSignal: opts.conflict is " + conflict->dump(-1, ' ', false, json::error_handler_t::replace) + R"(; it must be "fail" or "replace")");
+    const auto conflict = member_of(opts, "conflict");
+    const auto text = text_in(opts, "conflict");
+    if (conflict.is_missing() || text == "fail") return;
+    if (text != "replace") return refuse("WaitForSignal: opts.conflict is " + shown(conflict) + R"(; it must be "fail" or "replace")");
     wait.conflict = signal_conflict::replace;
   }
-  void set_timeout(operation& to, const json& op) {
-    const auto text = first_of(op, "timeout", nullptr);
+  void set_timeout(operation& to, const operation_members& op) {
+    const auto text = text_in(op.opts, "timeout");
     if (!text.empty() && !set_end(to, text)) refuse("the timeout \"" + text + "\" is no duration and no time");
   }
   void refuse(std::string why) {
@@ -279,24 +322,30 @@ class answer_reader {
     answer_.is_final = true;
   }
 
-  std::string_view step_;
   answer answer_;
 };
 
-answer read_operations(const json& body, std::string_view step, const http::response& response) {
-  answer_reader reader{step};
-  if (body.is_array()) {
-    for (const auto& op : body) {
-      if (op.is_object()) reader.read(op);
+answer read_operations(const document_view& body, const http::response& response) {
+  answer_reader reader;
+  if (is_map(body)) {
+    reader.read(operation_members{body});
+  } else if (body.kind() == value_kind::list) {
+    for (auto op = body.first(); op; op = op.next()) {
+      if (is_map(op.value())) reader.read(operation_members{op.value()});
     }
-  } else if (body.is_object()) {
-    reader.read(body);
   }
   auto read = reader.take();
   if (response.headers.get("x-inngest-no-retry") == "true" && read.failed) read.is_final = true;
   if (read.failed || read.error) read.retry_after = delay_until(response.headers.get("retry-after"));
   if (response.headers.get("x-inngest-req-version") == "1") read.goes_on_at_first = true;
   return read;
+}
+
+// Null when it is none: a proxy's page about an error, say.
+document read_if_json(std::string_view text) try {
+  return http::parse_json(text);
+} catch (const error&) {
+  return {};
 }
 
 // A response that was streamed says in its body what it would have said.
@@ -446,10 +495,19 @@ std::string steps_body(const std::vector<step_info>& steps) {
 }
 
 std::string call_body(const remote::call& call) {
+  constexpr std::size_t usual_bytes = 2'048;
   const auto run = to_string(call.run);
-  std::string text = "{\"event\":";
+  std::string text;
+  text.reserve(usual_bytes);
+  text += "{\"event\":";
+  const auto from = text.size();
   add_event(text, call.trigger);
-  text += ",\"events\":" + events_body(call.events.empty() ? std::vector{call.trigger} : call.events);
+  if (call.events.size() > 1) {
+    text += ",\"events\":" + events_body(call.events);
+  } else {
+    const auto event = text.substr(from);
+    text.append(",\"events\":[").append(event) += ']';
+  }
   text += ",\"steps\":" + steps_body(call.steps);
   text += ",\"defers\":{},\"ctx\":{\"fn_id\":\"" + uuid_of(call.function) + "\",\"run_id\":\"" + run + "\",\"env\":\"dev\",\"step_id\":";
   http::append_json_text(text, call.step);
@@ -471,49 +529,52 @@ std::optional<std::string> signal_got(const step_info& row) {
   return std::string{signal_of(event.text())};
 }
 
-answer read_response(const http::response& response, std::string_view step) try {
+answer read_response(const http::response& response) try {
   if (response.status == 201) {
     const auto inner = unwrapped(response);
     if (!inner || inner->status == 201) return failed_attempt("Error", "the app's streamed response is malformed");
-    return read_response(*inner, step);
+    return read_response(*inner);
   }
   const bool is_good = response.status >= 200 && response.status < 300;
   if (is_good && response.headers.find("x-inngest-sdk") == nullptr) {
     return failed_attempt("Error", "the response with status " + std::to_string(response.status) + " did not come from an SDK: it lacks the header x-inngest-sdk");
   }
-  const auto body = response.body.empty() ? json{} : json::parse(response.body, nullptr, false);
-  if (is_good && body.is_discarded()) return failed_attempt("Error", "the app's response is no JSON");
-  if (response.status == 206) return read_operations(body, step, response);
-  if (is_good) return {.is_completed = true, .output = document(body)};
-
+  if (is_good) {
+    auto body = response.body.empty() ? document{} : http::parse_json(response.body);
+    if (response.status == 206) return read_operations(document_view{body.bytes()}, response);
+    return {.is_completed = true, .output = std::move(body)};
+  }
   auto failed = failed_attempt("Error", "the app answered with status " + std::to_string(response.status));
-  if (body.is_object()) {
-    const auto told = error_of(body);
+  if (auto body = read_if_json(response.body); body.is_object()) {
+    const auto told = error_of(document_view{body.bytes()});
     if (!told.message.empty()) failed.error = told;
-    failed.error_details = document(body);
+    failed.error_details = std::move(body);
   }
   failed.is_final = response.headers.get("x-inngest-no-retry") == "true";
   failed.retry_after = delay_until(response.headers.get("retry-after"));
   return failed;
-} catch (const std::exception& e) {  // a member of another type than it should have, or a value nested too deep to be stored
+} catch (const std::exception& e) {  // no JSON, a member of another type than it should have, or a value nested too deep to be stored
   return failed_attempt("Error", std::string{"the app's response cannot be read: "} + e.what());
 }
 
 checkpoint read_checkpoint(const document& body) {
-  const auto json = body.json();
+  const document_view told{body.bytes()};
   checkpoint read;
-  if (!json.is_object()) throw error{errc::invalid_argument, "the body of a checkpoint is an object"};
-  const auto place = text_in(json, "qi_id");
+  if (!is_map(told)) throw error{errc::invalid_argument, "the body of a checkpoint is an object"};
+  const auto place = text_in(told, "qi_id");
   const auto [end, wrong] = std::from_chars(place.data(), place.data() + place.size(), read.activation);
   if (place.empty() || wrong != std::errc{} || end != place.data() + place.size()) {
     throw error{errc::invalid_argument, "qi_id is \"" + place + "\", which this server has not given to any call"};
   }
-  for (const auto& op : json.value("steps", json::array())) {
-    const auto code = op.is_object() ? text_in(op, "op") : std::string{};
+  const auto steps = member_of(told, "steps");
+  if (!steps.is_missing() && steps.kind() != value_kind::list) throw error{errc::invalid_argument, "steps is no list"};
+  for (auto at = steps.first(); at; at = at.next()) {
+    const operation_members op{at.value()};
+    const auto code = text_of(op.op);
     if (code != "StepRun" && code != "Step" && code != "StepFailed") {
       throw error{errc::invalid_argument, "the operation \"" + code + "\" cannot be checkpointed: only steps that were executed can"};
     }
-    answer_reader reader{{}};
+    answer_reader reader;
     reader.read(op);
     auto one = reader.take();
     std::ranges::move(one.steps, std::back_inserter(read.steps));

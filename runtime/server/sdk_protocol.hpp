@@ -52,8 +52,8 @@ struct app_registration {
 // The name of the signal that a recorded wait got; nullopt: it got none, or the row is none of a signal.
 [[nodiscard]] std::optional<std::string> signal_got(const step_info& row);
 
-// What an app's response to a call of `step` means. Throws nothing of its own: what cannot be read is a failed attempt.
-[[nodiscard]] remote::answer read_response(const http::response& response, std::string_view step);
+// What an app's response to a call means. Throws nothing of its own: what cannot be read is a failed attempt.
+[[nodiscard]] remote::answer read_response(const http::response& response);
 
 // The steps of a checkpoint. Throws error{invalid_argument} naming what cannot be checkpointed.
 struct checkpoint {

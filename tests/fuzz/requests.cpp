@@ -35,7 +35,7 @@ void registration(const caesura::document& body) {
 
 // May not throw at all: it is read where nobody would catch it.
 void answer(int status, const std::string& body) {
-  const auto read = server::read_response({.status = status, .headers = {{"x-inngest-sdk", "fuzz"}, {"retry-after", body.substr(0, 40)}}, .body = body}, remote::next_call);
+  const auto read = server::read_response({.status = status, .headers = {{"x-inngest-sdk", "fuzz"}, {"retry-after", body.substr(0, 40)}}, .body = body});
   require(!read.error || !read.error->message.empty() || !read.error_details.is_null(), "a failure without a text");
   require(!read.is_given_up, "an answer counts as none");
 }

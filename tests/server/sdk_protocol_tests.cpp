@@ -33,7 +33,7 @@ std::string refusal_of(json fn) {
 http::response response(int status, const json& body, http::header_list headers = {{"x-inngest-sdk", "js:v4"}}) {
   return {.status = status, .headers = std::move(headers), .body = body.dump()};
 }
-remote::answer operation(json op) { return read_response(response(206, json::array({std::move(op)})), remote::next_call); }
+remote::answer operation(json op) { return read_response(response(206, json::array({std::move(op)}))); }
 
 }  // namespace
 
@@ -146,7 +146,7 @@ BOOST_AUTO_TEST_CASE(a_call_carries_event_and_recorded_steps_in_their_shapes) {
 }
 
 BOOST_AUTO_TEST_CASE(responses_become_answers) {
-  const auto completed = read_response(response(200, {{"sum", 3}}), remote::next_call);
+  const auto completed = read_response(response(200, {{"sum", 3}}));
   BOOST_TEST(completed.is_completed);
   BOOST_TEST(completed.output.json()["sum"] == 3);
 
@@ -209,14 +209,14 @@ BOOST_AUTO_TEST_CASE(failures_say_whether_they_are_tried_again) {
   BOOST_TEST(operation({{"op", "StepError"}, {"id", "h"}, {"error", {{"message", "no"}, {"noRetry", true}}}}).is_final);
   BOOST_TEST(operation({{"op", "StepFailed"}, {"id", "h"}, {"error", {{"message", "no"}}}}).steps.at(0).error.has_value());
 
-  const auto retriable = read_response(response(500, {{"name", "Error"}, {"message", "no"}}, {{"x-inngest-no-retry", "false"}, {"retry-after", "90"}}), remote::next_call);
+  const auto retriable = read_response(response(500, {{"name", "Error"}, {"message", "no"}}, {{"x-inngest-no-retry", "false"}, {"retry-after", "90"}}));
   BOOST_TEST(retriable.error->message == "no");
   BOOST_TEST(!retriable.is_final);
   BOOST_TEST((retriable.retry_after == 90s));
-  BOOST_TEST(read_response(response(400, {{"message", "no"}}, {{"x-inngest-no-retry", "true"}}), remote::next_call).is_final);
-  BOOST_TEST(read_response({.status = 502, .body = "<html>"}, remote::next_call).error->message.find("502") != std::string::npos);
-  BOOST_TEST(read_response(response(200, 1, {}), remote::next_call).error->message.find("x-inngest-sdk") != std::string::npos);
-  BOOST_TEST(read_response({.status = 206, .headers = {{"x-inngest-sdk", "js"}}, .body = "{"}, remote::next_call).error.has_value());
+  BOOST_TEST(read_response(response(400, {{"message", "no"}}, {{"x-inngest-no-retry", "true"}})).is_final);
+  BOOST_TEST(read_response({.status = 502, .body = "<html>"}).error->message.find("502") != std::string::npos);
+  BOOST_TEST(read_response(response(200, 1, {})).error->message.find("x-inngest-sdk") != std::string::npos);
+  BOOST_TEST(read_response({.status = 206, .headers = {{"x-inngest-sdk", "js"}}, .body = "{"}).error.has_value());
 }
 
 BOOST_AUTO_TEST_CASE(an_operation_that_this_server_does_not_know_fails_the_run_and_says_what_to_do) {
@@ -234,19 +234,19 @@ BOOST_AUTO_TEST_CASE(an_operation_that_this_server_does_not_know_fails_the_run_a
 BOOST_AUTO_TEST_CASE(a_response_that_cannot_be_read_is_a_failed_attempt) {
   const std::string deep = std::string(200, '[') + std::string(200, ']');
   for (const auto& body : {std::string{R"([{"op":"StepError","id":"h","error":{"noRetry":"yes"}}])"}, R"([{"op":"StepRun","id":"h","data":)" + deep + "}]"}) {
-    const auto read = read_response({.status = 206, .headers = {{"x-inngest-sdk", "js"}}, .body = body}, remote::next_call);
+    const auto read = read_response({.status = 206, .headers = {{"x-inngest-sdk", "js"}}, .body = body});
     BOOST_REQUIRE(read.error.has_value());
     BOOST_TEST(read.error->message.find("cannot be read") != std::string::npos);
     BOOST_TEST(!read.is_final);
   }
-  BOOST_TEST(read_response({.status = 200, .headers = {{"x-inngest-sdk", "js"}}, .body = deep}, remote::next_call).error.has_value());
-  BOOST_TEST(read_response({.status = 201, .headers = {{"x-inngest-sdk", "js"}}, .body = R"({"status":"206"})"}, remote::next_call).error.has_value());
+  BOOST_TEST(read_response({.status = 200, .headers = {{"x-inngest-sdk", "js"}}, .body = deep}).error.has_value());
+  BOOST_TEST(read_response({.status = 201, .headers = {{"x-inngest-sdk", "js"}}, .body = R"({"status":"206"})"}).error.has_value());
 }
 
 BOOST_AUTO_TEST_CASE(a_streamed_response_is_what_its_body_says) {
   const json inner{{"status", 206}, {"body", R"([{"op":"StepRun","id":"h","data":1}])"}, {"headers", {{"x-inngest-sdk", "js:v4"}}}};
-  BOOST_TEST(read_response(response(201, inner), remote::next_call).steps.size() == 1U);
-  BOOST_TEST(read_response({.status = 201, .headers = {{"x-inngest-sdk", "js"}}, .body = "   "}, remote::next_call).error.has_value());
+  BOOST_TEST(read_response(response(201, inner)).steps.size() == 1U);
+  BOOST_TEST(read_response({.status = 201, .headers = {{"x-inngest-sdk", "js"}}, .body = "   "}).error.has_value());
 }
 
 BOOST_AUTO_TEST_CASE(a_checkpoint_holds_executed_steps_only) {
@@ -255,6 +255,22 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_holds_executed_steps_only) {
   BOOST_TEST(read.steps.at(0).id == "h");
   BOOST_CHECK_THROW((void)read_checkpoint(document(json{{"qi_id", "12"}, {"steps", {{{"op", "Sleep"}, {"id", "h"}}}}})), error);
   BOOST_CHECK_THROW((void)read_checkpoint(document(json{{"qi_id", "x"}, {"steps", json::array()}})), error);
+  BOOST_CHECK_THROW((void)read_checkpoint(document(json{{"qi_id", "12"}, {"steps", {{"op", "StepRun"}}}})), error);
+  BOOST_CHECK_THROW((void)read_checkpoint(document(json{{"qi_id", "12"}, {"steps", {1}}})), error);
+  BOOST_CHECK_THROW((void)read_checkpoint(document(json::array())), error);
+  BOOST_TEST(read_checkpoint(document(json{{"qi_id", "12"}})).steps.empty());
+}
+
+// v4 sends all of what it knows of a step.
+BOOST_AUTO_TEST_CASE(what_only_an_sdk_understands_is_passed_over) {
+  const json step{{"id", "h"}, {"mode", "sync"}, {"op", "StepRun"}, {"name", "plain"}, {"displayName", "shown"}, {"userland", {{"id", "a"}}}, {"opts", json::object()},
+                  {"rawArgs", {"a", nullptr}}, {"promise", json::object()}, {"middleware", {{"stepInfo", {{"id", "other"}, {"data", 9}, {"op", "Sleep"}}}}},
+                  {"data", {{"n", {1, 2.5, "x"}}}}, {"timing", {{"a", 1}}}};
+  const auto read = read_checkpoint(document(json{{"run_id", "r"}, {"qi_id", "7"}, {"steps", {step}}, {"ts", 1}})).steps.at(0);
+  BOOST_TEST(read.id == "h");
+  BOOST_TEST(read.name == "shown");
+  BOOST_TEST(read.result.json() == step["data"]);
+  BOOST_TEST(operation(step).steps.at(0).result.json() == step["data"]);
 }
 
 BOOST_AUTO_TEST_CASE(events_are_read_strictly) {

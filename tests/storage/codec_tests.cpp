@@ -114,6 +114,19 @@ BOOST_AUTO_TEST_CASE(every_flipped_bit_and_every_cut_is_found) {
   damage_is_found(table::events, full_event());
 }
 
+BOOST_AUTO_TEST_CASE(the_status_of_a_run_is_found_without_the_rest_of_its_record) {
+  for (const auto status : {run_status::scheduled, run_status::held, run_status::skipped}) {
+    auto run = full_run();
+    run.status = status;
+    auto bytes = encode(table::live_runs, "key", run);
+    BOOST_TEST((decode_status(table::live_runs, "key", bytes) == status));
+    BOOST_TEST(!decode_status(table::live_runs, "other", bytes).has_value());
+    bytes[bytes.size() / 2] ^= 1;
+    BOOST_TEST(!decode_status(table::live_runs, "key", bytes).has_value());
+  }
+  BOOST_TEST(!decode_status(table::steps, "key", encode(table::steps, "key", step_info{})).has_value());
+}
+
 BOOST_AUTO_TEST_CASE(random_bytes_are_no_record_and_no_crash) {
   std::mt19937 random{7};
   for (int i = 0; i < 20'000; ++i) {

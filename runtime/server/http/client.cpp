@@ -89,7 +89,7 @@ class client::shard {
  public:
   explicit shard(const client_options& options) : options_{options}, tls_{ssl::context::tls_client}, sweep_timer_{io_} {
     tls_.set_options(ssl::context::default_workarounds | ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1);
-    if (options_.verify_certificates) trust_authorities();
+    if (options_.verify_certificates) trust_given_authorities();
     thread_ = std::thread{[this] { run(); }};
   }
 
@@ -136,13 +136,19 @@ class client::shard {
     for (auto& [callback, result] : std::exchange(finished_, {})) callback(std::move(result));
   }
 
-  void trust_authorities() {
-    tls_.set_default_verify_paths();
+  void trust_given_authorities() {
     tls_.set_verify_mode(ssl::verify_peer);
     if (options_.certificate_authorities.empty()) return;
     error_code ec;
     tls_.add_certificate_authority(net::buffer(options_.certificate_authorities), ec);
     if (ec) throw error{errc::invalid_argument, "client_options.certificate_authorities is not PEM: " + ec.message()};
+  }
+
+  // When the first https:// URL is called: to read all of them takes longer than everything else at the start of a server.
+  void trust_system_authorities() {
+    if (!options_.verify_certificates || std::exchange(has_system_authorities_, true)) return;
+    error_code ignored;  // a certificate that nobody vouches for is refused, and that is told
+    tls_.set_default_verify_paths(ignored);
   }
 
   void start(const call_ptr& one) {
@@ -174,6 +180,7 @@ class client::shard {
 
   void connect(const call_ptr& one) {
     ++pools_[one->target.origin()].links;
+    if (one->target.is_https) trust_system_authorities();
     const auto made = std::make_shared<link>(io_, one->target.is_https ? &tls_ : nullptr, options_.header_bytes + read_ahead_bytes);
     in_use_[one->token] = made;
     const auto timer = std::make_shared<net::steady_timer>(io_, options_.connect_timeout);
@@ -425,6 +432,7 @@ class client::shard {
   net::steady_timer sweep_timer_;
   std::vector<std::pair<std::function<void(outcome)>, outcome>> finished_;
   std::chrono::nanoseconds usual_call_{0};  // how long calls take, smoothed
+  bool has_system_authorities_{false};
   bool is_sweeping_{false};
   bool is_ended_{false};
   std::unordered_map<token, call_ptr> calls_;

@@ -3,6 +3,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "storage/document_view.hpp"
@@ -69,30 +70,10 @@ document parse_slowly(std::string_view text) {
   return document::parse(text);
 }
 
-struct member {
-  std::string_view key;
-  dom::element value;
-};
-
-// In ascending order of the keys, and of equal keys the last: what nlohmann's map holds.
-std::vector<member> sorted_members(const dom::object& object) {
-  std::vector<member> members;
-  members.reserve(object.size());
-  for (const auto& field : object) members.push_back({field.key, field.value});
-  std::stable_sort(members.begin(), members.end(), [](const member& a, const member& b) { return a.key < b.key; });
-  const auto has_equal_successor = [&](const member& one) {
-    const auto* const next = &one + 1;
-    return next != members.data() + members.size() && next->key == one.key;
-  };
-  std::vector<member> last_ones;
-  last_ones.reserve(members.size());
-  std::copy_if(members.begin(), members.end(), std::back_inserter(last_ones),
-               [&](const member& one) { return !has_equal_successor(one); });
-  return last_ones;
-}
-
 class msgpack_maker {
  public:
+  explicit msgpack_maker(std::size_t text_bytes) { writer_.reserve(text_bytes); }
+
   // Returns false when the value is nested more deeply than a document may be.
   bool write(const dom::element& value, std::size_t depth_left) {
     switch (value.type()) {
@@ -111,6 +92,12 @@ class msgpack_maker {
   document finish() { return writer_.finish(); }
 
  private:
+  struct member {
+    std::string_view key;
+    std::size_t place;  // in the text
+    dom::element value;
+  };
+
   bool write_list(const dom::array& list, std::size_t depth_left) {
     // array::size() counts no further than 2^24 - 1.
     writer_.list(static_cast<std::uint32_t>(std::distance(list.begin(), list.end())));
@@ -121,16 +108,30 @@ class msgpack_maker {
   }
 
   bool write_map(const dom::object& map, std::size_t depth_left) {
-    const auto members = sorted_members(map);
-    writer_.map(static_cast<std::uint32_t>(members.size()));
-    for (const member& one : members) {
-      writer_.text(one.key);
-      if (!write(one.value, depth_left)) return false;
+    const auto [begin, end] = add_members(map);
+    writer_.map(static_cast<std::uint32_t>(end - begin));
+    for (auto i = begin; i < end; ++i) {
+      writer_.text(members_[i].key);
+      const auto value = members_[i].value;  // a copy: maps within it add members
+      if (!write(value, depth_left)) return false;
     }
+    members_.resize(begin);
     return true;
   }
 
+  // In ascending order of the keys, and of equal keys the last: what nlohmann's map holds.
+  std::pair<std::size_t, std::size_t> add_members(const dom::object& map) {
+    const auto begin = members_.size();
+    for (const auto& field : map) members_.push_back({field.key, members_.size(), field.value});
+    const auto first = members_.begin() + static_cast<std::ptrdiff_t>(begin);
+    // Of equal keys the last stands first, and is the one that stays.
+    std::sort(first, members_.end(), [](const member& a, const member& b) { return a.key != b.key ? a.key < b.key : a.place > b.place; });
+    members_.erase(std::unique(first, members_.end(), [](const member& a, const member& b) { return a.key == b.key; }), members_.end());
+    return {begin, members_.size()};
+  }
+
   storage::document_writer writer_;
+  std::vector<member> members_;  // of the maps that are being written, the innermost one behind
 };
 
 }  // namespace
@@ -146,11 +147,17 @@ json_reader::~json_reader() = default;
 document json_reader::parse(std::string_view text) {
   dom::element root;
   if (parser_->simdjson.parse(text.data(), text.size()).get(root) != simdjson::SUCCESS) return parse_slowly(text);
-  msgpack_maker maker;
+  msgpack_maker maker{text.size()};
   if (!maker.write(root, nesting_limit)) return parse_slowly(text);
   return maker.finish();
 }
 
-document parse_json(std::string_view text) { return json_reader{}.parse(text); }
+// A reader keeps the room that its largest text took.
+document parse_json(std::string_view text) {
+  constexpr std::size_t small_bytes = 16'384;
+  if (text.size() > small_bytes) return json_reader{}.parse(text);
+  thread_local json_reader small;
+  return small.parse(text);
+}
 
 }  // namespace caesura::http
