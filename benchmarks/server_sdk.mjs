@@ -4,7 +4,7 @@
 // Workload: `two-steps` of tests/sdk/app.mjs in a Node process of its own, the server as a process of its own, this one sends events: one run at a time, then 100 in
 // flight. v4 checkpoints, so a run is one call and one or two requests of the SDK; v3 is called three times. Real syncs. Everything shares the machine's cores.
 import { spawn, execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import readline from "node:readline";
 
@@ -26,6 +26,13 @@ function processor_us(child) {
   const stat = readFileSync(`/proc/${child.pid}/stat`, "utf8");
   const [user, system] = stat.slice(stat.lastIndexOf(")") + 2).split(" ").slice(11, 13).map(Number);
   return (1e6 * (user + system)) / ticks;
+}
+// How often a thread of it has waited for something or was displaced.
+function switches(child) {
+  return readdirSync(`/proc/${child.pid}/task`)
+    .map((thread) => readFileSync(`/proc/${child.pid}/task/${thread}/status`, "utf8").matchAll(/ctxt_switches:\s+(\d+)/g))
+    .flatMap((found) => [...found].map((one) => Number(one[1])))
+    .reduce((sum, count) => sum + count, 0);
 }
 const percentile = (values, p) => values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(p * values.length))];
 
@@ -57,7 +64,7 @@ try {
   for (;;) {
     done = await ended();
     const now = performance.now();
-    if (!counted && now - from > 2000) counted = { done, now, server: processor_us(server.child), app: processor_us(sdk.child) };
+    if (!counted && now - from > 2000) counted = { done, now, server: processor_us(server.child), app: processor_us(sdk.child), switches: switches(server.child) };
     if (counted && now - counted.now > 1000 * seconds) break;
     if (sent - done < in_flight) {
       const more = in_flight - (sent - done);
@@ -70,8 +77,9 @@ try {
   const runs = done - counted.done;
   const rate = (1000 * runs) / (performance.now() - counted.now);
   const server_us = (processor_us(server.child) - counted.server) / runs;
+  const switched = (switches(server.child) - counted.switches) / runs;
   const app_us = (processor_us(sdk.child) - counted.app) / runs;
-  console.log(`| two-step runs through SDK v${major} a second, ${in_flight} in flight | ${rate.toFixed(0)} /s | processor a run: server ${server_us.toFixed(0)} µs, app ${app_us.toFixed(0)} µs (goal for the server: 150 µs) |`);
+  console.log(`| two-step runs through SDK v${major} a second, ${in_flight} in flight | ${rate.toFixed(0)} /s | processor a run: server ${server_us.toFixed(0)} µs, app ${app_us.toFixed(0)} µs (goal for the server: 150 µs); ${switched.toFixed(1)} switches of its threads |`);
 } finally {
   for (const child of children.toReversed()) {
     child.kill("SIGTERM");

@@ -13,7 +13,7 @@ namespace caesura::cli {
 namespace {
 
 // All threads from here on are scheduled as work in batches: one that is woken takes an idle core at once, but displaces nobody from a busy one, neither the
-// apps beside the server nor its own thread that woke it. On a machine that is busy half as many switches for the same runs.
+// apps beside the server nor its own thread that woke it. On a busy machine the threads of the server are switched half as often.
 void share_cores() {
   const sched_param none{};
   (void)sched_setscheduler(0, SCHED_BATCH, &none);  // refused by a sandbox: slower, nothing else
