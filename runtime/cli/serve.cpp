@@ -1,7 +1,5 @@
 // caesura serve: a server, until SIGINT or SIGTERM.
 
-#include <sched.h>
-
 #include <csignal>
 #include <cstdio>
 
@@ -12,13 +10,6 @@ namespace caesura::cli {
 
 namespace {
 
-// All threads from here on are scheduled as work in batches: one that is woken takes an idle core at once, but displaces nobody from a busy one, neither the
-// apps beside the server nor its own thread that woke it. On a busy machine the threads of the server are switched half as often.
-void share_cores() {
-  const sched_param none{};
-  (void)sched_setscheduler(0, SCHED_BATCH, &none);  // refused by a sandbox: slower, nothing else
-}
-
 void serve(const server::server_options& options) {
   constexpr std::chrono::seconds patience{10};
   // Blocked before the first thread is started, so that none of them takes the signal.
@@ -27,9 +18,7 @@ void serve(const server::server_options& options) {
   sigaddset(&ends, SIGINT);
   sigaddset(&ends, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
-  share_cores();
   std::signal(SIGPIPE, SIG_IGN);
-  share_cores();
   server::server server{options};
   std::printf("caesura serves %s at http://%s:%u\n", options.directory.c_str(), options.host.c_str(), server.port());
   std::fflush(stdout);
