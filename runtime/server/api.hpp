@@ -38,7 +38,7 @@ struct api_parts {
 // Answers one request, at once or later; may wait for a commit. Never throws: what goes wrong is a response.
 void answer(const api_parts& parts, const http::request& request, const http::responder& respond);
 
-// Whether answer() may wait for this one, so that it belongs on a thread that may: all but small requests of a route that answers later.
+// Whether answer() may wait for this one, so that it belongs on a thread that may: all but small requests of routes that wait for nothing.
 [[nodiscard]] bool may_wait(const http::request& request);
 
 // A route of the API; in `path`, {name} stands for one segment.

@@ -270,6 +270,12 @@ struct slots_world : world {
     fn.triggers = {{.event = event}};
     return fn;
   }
+  // Who slept may go on, and nothing else happens: advance would execute steps, too.
+  void wake_after_an_hour() {
+    set_clock(now() + 1h);
+    environment().fire_timers();
+    settle();
+  }
   std::size_t count(run_status status) { return runtime().list({.status = status}, {.limit = 1000}).runs.size(); }
   run_id go(const std::string& user) { return start({.name = "go", .data = {{"user", user}}}); }
 };
@@ -357,9 +363,7 @@ BOOST_FIXTURE_TEST_CASE(a_run_of_a_removed_function_counts_in_a_shared_group_and
   const auto first = start({.name = "went"});
   const auto second = start({.name = "went"});
   const auto third = start({.name = "went"});
-  set_clock(now() + 1h);
-  environment().fire_timers();
-  settle();
+  wake_after_an_hour();
   BOOST_TEST(status(removed) == run_status::held);  // and keeps its slot
   BOOST_TEST(status(second) == run_status::running);
   BOOST_TEST(status(third) == run_status::queued);
@@ -375,9 +379,7 @@ BOOST_FIXTURE_TEST_CASE(the_limit_of_a_removed_function_does_not_hold_up_a_run_t
   const auto removed = start({.name = "go"});
   run();
   BOOST_TEST(status(removed) == run_status::sleeping);
-  set_clock(now() + 1h);
-  environment().fire_timers();
-  settle();
+  wake_after_an_hour();
   BOOST_TEST(status(waits) == run_status::queued);
   crash();
   open({sharing("g", "went", 3)});
@@ -397,9 +399,7 @@ BOOST_FIXTURE_TEST_CASE(a_run_from_before_its_function_left_a_shared_group_does_
   const auto has_slot = start({.name = "went"});
   settle();
   BOOST_TEST(status(has_slot) == run_status::running);
-  set_clock(now() + 1h);
-  environment().fire_timers();
-  settle();
+  wake_after_an_hour();
   BOOST_TEST(status(old) == run_status::queued);
   const auto fresh = start({.name = "go"});
   settle();

@@ -27,7 +27,7 @@ class json_reader {
   std::unique_ptr<parser> parser_;
 };
 
-// The same with a reader of its own. Any thread.
+// The same: small texts with a reader that the calling thread keeps, others with one of their own, so that no thread keeps the room of a large one. Any thread.
 [[nodiscard]] document parse_json(std::string_view text);
 
 }  // namespace caesura::http
