@@ -22,6 +22,6 @@ public=$(ls storage/include/**/*.hpp actors/include/**/*.hpp runtime/include/**/
 refuse "a public header includes what makes users wait:" '#include *[<"](caf/|msgpack|lmdb|absl/|re2/)' $public
 refuse "a public header includes what is not installed:" '#include *"' $public
 refuse "runtime/server/http/ knows more than storage:" '#include *[<"](caf/|actors/|runtime/[^s]|caesura/(task|context|function|retry|protocol|runtime|options|observer))' runtime/server/http/*.[ch]pp
-refuse "Boost, OpenSSL and simdjson in a header of runtime/server/http/:" '#include *<(boost/|openssl/|simdjson)' $(ls runtime/server/http/*.hpp | grep -vE "/(connection|client_link).hpp$")
+refuse "Boost, OpenSSL and simdjson in a header of runtime/server/http/:" '#include *<(boost/|openssl/|simdjson)' $(ls runtime/server/http/*.hpp | grep -vE "/(connection|client_link|loop_core|message_parser|write_at_once).hpp$")
 refuse "a test sleeps:" 'this_thread::sleep|usleep\(|nanosleep' tests/**/*.[ch]pp
 exit $status

@@ -92,7 +92,7 @@ void check_a_hundred_at_once(const client_options& options) {
   std::mutex mutex;
   std::vector<std::pair<std::string, responder>> waiting;
   std::promise<void> all_are_there;
-  listener server{{.port = 0, .threads = 2}, [&](request&& received, responder respond) {
+  listener server{{.port = 0}, [&](request&& received, responder respond) {
                     const std::lock_guard lock{mutex};
                     waiting.emplace_back(received.body, std::move(respond));
                     if (waiting.size() == 100) all_are_there.set_value();
@@ -111,7 +111,7 @@ void check_a_hundred_at_once(const client_options& options) {
   answering.join();
 }
 
-BOOST_AUTO_TEST_CASE(a_hundred_at_once_are_each_answered_from_another_thread) { check_a_hundred_at_once({.threads = 2}); }
+BOOST_AUTO_TEST_CASE(a_hundred_at_once_are_each_answered_from_another_thread) { check_a_hundred_at_once({}); }
 
 BOOST_AUTO_TEST_CASE(a_hundred_at_once_are_each_answered_although_the_client_pauses) {
   check_a_hundred_at_once({.paused_from = 1, .longest_pause = 1ms});

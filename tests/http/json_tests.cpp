@@ -1,3 +1,4 @@
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <random>
@@ -223,6 +224,18 @@ BOOST_AUTO_TEST_CASE(lists_and_maps_of_every_width_read_as_nlohmann_reads_them) 
     check_same(map.dump());
     check_same(json(std::string(static_cast<std::size_t>(size), 'x')).dump());
   }
+}
+
+BOOST_AUTO_TEST_CASE(outer_maps_keep_only_the_members_that_are_asked_for_and_inner_ones_all) {
+  static constexpr std::array<std::string_view, 3> names{"id", "steps", "data"};
+  const caesura::http::kept_members kept{.names = names, .within = "steps"};
+  const auto read = [&](const std::string& text) { return parse_json(text, kept).json(); };
+  BOOST_TEST(read(R"({"id": 1, "more": {"id": 2}, "data": {"more": [{"other": 3}]}})") == (json{{"id", 1}, {"data", {{"more", {{{"other", 3}}}}}}}));
+  BOOST_TEST(read(R"([{"id": 1, "more": 2}, {"data": {"more": 3}}, 4, []])") == (json{{{"id", 1}}, {{"data", {{"more", 3}}}}, 4, json::array()}));
+  BOOST_TEST(read(R"({"steps": [{"id": 1, "more": 2, "steps": {"more": 3, "id": 4}}]})") == (json{{"steps", {{{"id", 1}, {"steps", {{"id", 4}}}}}}}));
+  BOOST_TEST(read(R"({"more": 1, "data": null, "id": 2, "id": 3})") == (json{{"data", nullptr}, {"id", 3}}));
+  BOOST_TEST(read("7") == json(7));
+  BOOST_CHECK_THROW((void)read("{\"id\": }"), caesura::error);
 }
 
 BOOST_AUTO_TEST_CASE(a_list_longer_than_simdjson_counts_keeps_its_length) {

@@ -3,44 +3,48 @@
 #include "runtime/server/http/client_link.hpp"
 
 #include <boost/asio/connect.hpp>
-#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/http/read.hpp>
 
 #include <array>
 #include <deque>
-#include <thread>
+#include <future>
+#include <set>
 #include <unordered_map>
 
 #include <caesura/error.hpp>
 
+#include "runtime/server/http/loop_core.hpp"
 #include "runtime/server/http/url.hpp"
+#include "runtime/server/http/write_at_once.hpp"
 
 namespace caesura::http {
 
-namespace {
-
-using boost::system::error_code;
-using net::ip::tcp;
-
-constexpr int redirects_at_most = 3;
-// A request on its way, also over several connections. Owned by its shard's table and by the handlers of its operations.
+// A request on its way, also over several connections. Owned by the client's table and by the handlers of its operations.
 struct call {
-  call(net::io_context& io, client::token name, outgoing what, url where, std::function<void(outcome)> whom)
-      : token{name}, request{std::move(what)}, target{std::move(where)}, callback{std::move(whom)}, timer{io} {}
+  call(client::token name, outgoing what, url where, std::function<void(outcome)> whom)
+      : token{name}, request{std::move(what)}, target{std::move(where)}, origin{target.origin()}, callback{std::move(whom)} {}
 
   client::token token;
   outgoing request;
   url target;
+  std::string origin;
+  std::shared_ptr<link> used;  // null while it waits for one
   std::function<void(outcome)> callback;
-  net::steady_timer timer;
-  int redirects_left{redirects_at_most};
+  int redirects_left{3};  // as the header says
   bool may_repeat{true};
   bool is_done{false};
   std::chrono::steady_clock::time_point began{std::chrono::steady_clock::now()};
+  std::chrono::steady_clock::time_point due{began + request.timeout};
 };
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+using boost::system::error_code;
+using net::ip::tcp;
 
 // The connections to one origin and the calls that wait for one.
 struct pool {
@@ -84,57 +88,39 @@ std::optional<std::string> find_fault(const outgoing& request) {
 
 }  // namespace
 
-// The connections and calls of some origins, on one thread. Everything but post() happens on it.
-class client::shard {
+// The connections and calls, on the loop's thread: everything but what begins with `post` happens there. Its handlers own it, so that it is there for
+// those that come behind its end.
+class client::core : public std::enable_shared_from_this<client::core> {
  public:
-  explicit shard(const client_options& options) : options_{options}, tls_{ssl::context::tls_client}, sweep_timer_{io_} {
+  core(const client_options& options, loop& where) : options_{options}, loop_{*where.parts()}, tls_{ssl::context::tls_client}, timer_{loop_.io}, sweep_timer_{loop_.io} {
     tls_.set_options(ssl::context::default_workarounds | ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1);
     if (options_.verify_certificates) trust_given_authorities();
-    thread_ = std::thread{[this] { run(); }};
-  }
-
-  ~shard() {
-    net::post(io_, [this] { end(); });
-    work_.reset();
-    thread_.join();
   }
 
   void post(std::shared_ptr<call> one) {
-    net::post(io_, [this, one = std::move(one)] { start(one); });
+    net::dispatch(loop_.io, [self = shared_from_this(), one = std::move(one)] { self->start(one); });
   }
   void post_failure(std::function<void(outcome)> callback, failure why) {
-    net::post(io_, [this, callback = std::move(callback), why = std::move(why)] { finished_.emplace_back(callback, why); });
+    net::post(loop_.io, [callback = std::move(callback), why = std::move(why)]() mutable { callback(std::move(why)); });
   }
   void post_cancel(token which) {
-    net::post(io_, [this, which] {
-      if (const auto found = calls_.find(which); found != calls_.end())
-        give_up(call_ptr{found->second}, failure_kind::closed, "was cancelled");
+    net::post(loop_.io, [self = shared_from_this(), which] {
+      if (const auto found = self->calls_.find(which); found != self->calls_.end()) self->give_up(call_ptr{found->second}, failure_kind::closed, "was cancelled");
     });
   }
-  [[nodiscard]] net::io_context& io() noexcept { return io_; }
+  // Returns once the last callback has.
+  void post_end() {
+    std::promise<void> ended;
+    net::post(loop_.io, [self = shared_from_this(), &ended] {
+      self->end();
+      ended.set_value();
+    });
+    ended.get_future().wait();
+  }
 
  private:
   using call_ptr = std::shared_ptr<call>;
   using link_ptr = std::shared_ptr<link>;
-
-  // Callbacks are called in a row behind what came at once: whom they wake then finds all of it.
-  void run() {
-    constexpr std::size_t most_in_a_row = 16;
-    while (io_.run_one() > 0) {
-      while (finished_.size() < most_in_a_row && io_.poll_one() > 0) {
-      }
-      const bool is_all = finished_.size() < most_in_a_row;
-      tell_finished();
-      if (!is_all || calls_.size() < options_.paused_from) continue;
-      constexpr int share = 16;
-      std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(options_.longest_pause, usual_call_ / share));
-    }
-    tell_finished();
-  }
-
-  void tell_finished() {
-    for (auto& [callback, result] : std::exchange(finished_, {})) callback(std::move(result));
-  }
 
   void trust_given_authorities() {
     tls_.set_verify_mode(ssl::verify_peer);
@@ -152,39 +138,77 @@ class client::shard {
   }
 
   void start(const call_ptr& one) {
+    if (is_ended_) {
+      post_failure(std::move(one->callback), {failure_kind::closed, describe(one->request) + " was not sent: the client is destroyed"});
+      return;
+    }
     calls_.emplace(one->token, one);
-    if (is_ended_) return give_up(one, failure_kind::closed, "was not sent: the client is destroyed");
-    one->timer.expires_after(one->request.timeout);
-    one->timer.async_wait([this, one](const error_code& ec) {
-      if (!ec)
-        give_up(one, failure_kind::timeout, "got no whole response within " + std::to_string(one->request.timeout.count()) + " ms");
-    });
+    due_.emplace(one->due, one->token);
+    set_timer();
+    set_pause();
     find_link(one);
   }
 
+  // One timer for all calls: it is set anew only for one that is due before what it is set for, and looks again when it rings.
+  void set_timer() {
+    if (due_.empty() || (timer_at_ && *timer_at_ <= due_.begin()->first)) return;
+    timer_at_ = due_.begin()->first;
+    timer_.expires_at(*timer_at_);
+    timer_.async_wait([self = shared_from_this()](const error_code& ec) {
+      if (ec || self->is_ended_) return;
+      self->timer_at_.reset();
+      self->give_up_late();
+      self->set_timer();
+    });
+  }
+
+  void give_up_late() {
+    while (!due_.empty() && due_.begin()->first <= clock::now()) {
+      const call_ptr late = calls_.at(due_.begin()->second);
+      give_up(late, failure_kind::timeout, "got no whole response within " + std::to_string(late->request.timeout.count()) + " ms");
+    }
+  }
+
+  // A short pause saves less than it costs.
+  void set_pause() {
+    if (options_.longest_pause <= std::chrono::microseconds::zero()) return;
+    constexpr int share = 5;
+    constexpr std::chrono::milliseconds shortest{2};
+    const auto pause = std::min<std::chrono::nanoseconds>(options_.longest_pause, usual_call_ / share);
+    loop_.pause = calls_.size() >= options_.paused_from && pause >= shortest ? pause : std::chrono::nanoseconds::zero();
+  }
+
   void find_link(const call_ptr& one) {
-    pool& origin = pools_[one->target.origin()];
-    while (!origin.idle.empty()) {
+    pool& origin = pools_[one->origin];
+    if (!origin.idle.empty()) {
       const link_ptr kept = std::move(origin.idle.back());
       origin.idle.pop_back();
-      if (kept->is_usable()) return exchange(kept, one);
-      kept->close();
-      --origin.links;
-    }
-    if (origin.links >= options_.connections_per_origin) {
+      attach(kept, one);
+      exchange(kept, one);
+    } else if (origin.links >= options_.connections_per_origin) {
       origin.waiting.push_back(one);
     } else {
       connect(one);
     }
   }
 
+  static void attach(const link_ptr& used, const call_ptr& one) {
+    used->current = one;
+    one->used = used;
+  }
+  static link_ptr detach(const call_ptr& one) {
+    one->used->current.reset();
+    return std::exchange(one->used, nullptr);
+  }
+
   void connect(const call_ptr& one) {
-    ++pools_[one->target.origin()].links;
+    ++pools_[one->origin].links;
     if (one->target.is_https) trust_system_authorities();
-    const auto made = std::make_shared<link>(io_, one->target.is_https ? &tls_ : nullptr, options_.header_bytes + read_ahead_bytes);
-    in_use_[one->token] = made;
-    const auto timer = std::make_shared<net::steady_timer>(io_, options_.connect_timeout);
-    timer->async_wait([this, one, made](const error_code& ec) {
+    const auto made = std::make_shared<link>(loop_.io, one->target.is_https ? &tls_ : nullptr, options_.header_bytes + body_read_bytes);
+    made->origin = one->origin;
+    attach(made, one);
+    const auto timer = std::make_shared<net::steady_timer>(loop_.io, options_.connect_timeout);
+    timer->async_wait([this, self = shared_from_this(), one, made](const error_code& ec) {
       // Of a connection that is made the timer was cancelled, but its handler may have been queued by then.
       if (!ec && is_current(one, made) && made->head.empty())
         fail_connect(one, "within " + std::to_string(options_.connect_timeout.count()) + " ms");
@@ -193,16 +217,16 @@ class client::shard {
     const auto address = net::ip::make_address(one->target.host, no_address);
     if (!no_address) {
       made->socket.async_connect({address, one->target.port},
-                                 [this, one, made, timer](const error_code& ec) { after_connect(one, made, timer, ec); });
+                                 [this, self = shared_from_this(), one, made, timer](const error_code& ec) { after_connect(one, made, timer, ec); });
       return;
     }
-    const auto resolver = std::make_shared<tcp::resolver>(io_);
+    const auto resolver = std::make_shared<tcp::resolver>(loop_.io);
     resolver->async_resolve(one->target.host, std::to_string(one->target.port), tcp::resolver::numeric_service,
-                            [this, one, made, timer, resolver](const error_code& ec, const tcp::resolver::results_type& found) {
+                            [this, self = shared_from_this(), one, made, timer, resolver](const error_code& ec, const tcp::resolver::results_type& found) {
                               if (!is_current(one, made)) return;
                               if (ec) return fail_connect(one, ec.message());
                               net::async_connect(made->socket, found,
-                                                 [this, one, made, timer](const error_code& failed, const tcp::endpoint&) {
+                                                 [this, self = shared_from_this(), one, made, timer](const error_code& failed, const tcp::endpoint&) {
                                                    after_connect(one, made, timer, failed);
                                                  });
                             });
@@ -214,6 +238,7 @@ class client::shard {
     if (ec) return fail_connect(one, ec.message());
     error_code ignored;  // slower without it, nothing else
     made->socket.set_option(tcp::no_delay{true}, ignored);
+    made->socket.non_blocking(true, ignored);
     if (!made->tls) {
       timer->cancel();
       return exchange(made, one);
@@ -223,7 +248,7 @@ class client::shard {
     if (is_name && SSL_set_tlsext_host_name(made->tls->native_handle(), one->target.host.c_str()) != 1)
       return fail_connect(one, "TLS refuses the host name");
     if (options_.verify_certificates) made->tls->set_verify_callback(ssl::host_name_verification{one->target.host});
-    made->tls->async_handshake(ssl::stream_base::client, [this, one, made, timer](const error_code& failed) {
+    made->tls->async_handshake(ssl::stream_base::client, [this, self = shared_from_this(), one, made, timer](const error_code& failed) {
       if (!is_current(one, made)) return;
       if (failed) return fail_connect(one, "TLS: " + failed.message());
       timer->cancel();
@@ -235,44 +260,75 @@ class client::shard {
     give_up(one, failure_kind::connect, "could not connect: " + why);
   }
 
+  // A server may answer before it has read everything, and close: its answer is read also when the request could not be written wholly. What became of
+  // a connection that cannot be written to is told by its read.
   void exchange(const link_ptr& used, const call_ptr& one) {
-    in_use_[one->token] = used;
     used->head = make_head(*one);
-    const std::array<net::const_buffer, 2> buffers{net::buffer(used->head), net::buffer(one->request.body)};
-    net::async_write(*used, buffers, [this, used, one](const error_code& ec, std::size_t) {
-      if (!is_current(one, used)) return;
-      // A server may answer before it has read everything, and close: its answer is read also when the rest could not be written.
-      if (used->tls) return read_header(used, one, !ec);
-      // Asio would look for the answer at once, in vain.
-      used->socket.async_wait(tcp::socket::wait_read, [this, used, one, is_written = !ec](const error_code&) {
-        if (is_current(one, used)) read_header(used, one, is_written);
+    begin_response(*used, *one);
+    head_and_body left{net::buffer(used->head), net::buffer(one->request.body)};
+    error_code ec;
+    if (!used->tls && write_at_once(used->socket, left, ec)) {
+      used->is_written = !ec;
+    } else {
+      used->is_written = false;
+      net::async_write(*used, left, [self = shared_from_this(), used, one](const error_code& failed, std::size_t) {
+        if (is_current(one, used)) used->is_written = !failed;
       });
-    });
+    }
+    if (!used->is_reading) read(used);
   }
 
-  void read_header(const link_ptr& used, const call_ptr& one, bool is_written) {
-    used->parser.emplace();
-    used->parser->header_limit(static_cast<std::uint32_t>(options_.header_bytes));
-    used->parser->body_limit(options_.response_bytes);
-    if (one->request.method == "HEAD") used->parser->skip(true);
-    beast_http::async_read_header(*used, used->buffer, *used->parser,
-                                  [this, used, one, is_written](error_code ec, std::size_t size) {
-                                    if (!is_current(one, used)) return;
-                                    // Beast's own limit counts the status line and the fields apart.
-                                    if (!ec && size > options_.header_bytes) ec = beast_http::error::header_limit;
-                                    if (ec) return fail_read(used, one, ec);
-                                    const auto status = static_cast<int>(used->parser->get().result_int());
-                                    if (status >= 100 && status < 200)
-                                      return read_header(used, one, is_written);  // the response is still to come
-                                    one->may_repeat = false;
-                                    if (used->parser->is_done()) return finish(used, one, is_written);
-                                    beast_http::async_read(*used, used->buffer, *used->parser,
-                                                           [this, used, one, is_written](const error_code& failed, std::size_t) {
-                                                             if (!is_current(one, used)) return;
-                                                             if (failed) return fail_read(used, one, failed);
-                                                             finish(used, one, is_written);
-                                                           });
-                                  });
+  void begin_response(link& used, const call& one) {
+    used.parser.emplace(options_.header_bytes, options_.response_bytes);
+    if (one.request.method == "HEAD") used.parser->skip(true);
+  }
+
+  void read(const link_ptr& used) {
+    used->is_reading = true;
+    const bool is_body = used->parser && used->parser->is_header_done();
+    used->async_read_some(used->buffer.prepare(is_body ? body_read_bytes : header_read_bytes),
+                          [self = shared_from_this(), used](const error_code& ec, std::size_t size) {
+                            used->is_reading = false;
+                            self->take(used, ec, size);
+                          });
+  }
+
+  void take(const link_ptr& used, error_code ec, std::size_t size) {
+    if (used->is_closed) return;
+    const call_ptr one = used->current;
+    if (!one) return end_idle(used);
+    used->buffer.commit(size);
+    if (ec == net::error::eof) {
+      ec = beast_http::error::end_of_stream;
+      if (used->parser->got_some()) used->parser->put_eof(ec);
+      if (!ec) return finish(used, one);
+    }
+    if (ec) return fail_read(used, one, ec);
+    parse(used, one);
+  }
+
+  void parse(const link_ptr& used, const call_ptr& one) {
+    for (;;) {
+      error_code ec;
+      const auto found = used->parser->parse(used->buffer, ec);
+      if (ec) return fail_read(used, one, ec);
+      if (found == message_parser<false>::found::nothing) return read(used);
+      const bool is_interim = used->parser->status >= 100 && used->parser->status < 200;
+      if (is_interim) {
+        begin_response(*used, *one);  // the response is still to come
+      } else {
+        one->may_repeat = false;
+        if (found == message_parser<false>::found::whole) return finish(used, one);
+      }
+    }
+  }
+
+  // The peer has closed a connection that nobody used, or has sent what nobody asked for.
+  void end_idle(const link_ptr& ended) {
+    ended->close();
+    const auto origin = pools_.find(ended->origin);
+    origin->second.links -= std::erase(origin->second.idle, ended);
+    if (origin->second.links == 0 && origin->second.waiting.empty()) pools_.erase(origin);
   }
 
   void fail_read(const link_ptr& used, const call_ptr& one, const error_code& ec) {
@@ -299,7 +355,7 @@ class client::shard {
 
   // The repetition takes no kept connection: the next one may be as old.
   void connect_or_wait(const call_ptr& one) {
-    pool& origin = pools_[one->target.origin()];
+    pool& origin = pools_[one->origin];
     if (origin.links >= options_.connections_per_origin && !origin.idle.empty()) {
       origin.idle.front()->close();
       origin.idle.erase(origin.idle.begin());
@@ -312,11 +368,9 @@ class client::shard {
     }
   }
 
-  void finish(const link_ptr& used, const call_ptr& one, bool is_written) {
-    const bool is_kept = is_written && used->parser->keep_alive() && used->buffer.size() == 0;
-    auto message = used->parser->release();
-    response received{.status = static_cast<int>(message.result_int()), .headers = {}, .body = std::move(message.body())};
-    for (const auto& field : message) received.headers.add(std::string{field.name_string()}, std::string{field.value()});
+  void finish(const link_ptr& used, const call_ptr& one) {
+    const bool is_kept = used->is_written && used->parser->keep_alive() && used->buffer.size() == 0;
+    response received{.status = used->parser->status, .headers = std::move(used->parser->headers), .body = std::move(used->parser->body)};
     if (is_kept) {
       keep_link(one);
     } else {
@@ -337,9 +391,9 @@ class client::shard {
   void give_up(const call_ptr& one, failure_kind kind, const std::string& what) {
     if (one->is_done) return;
     one->is_done = true;
-    if (in_use_.contains(one->token)) {
+    if (one->used) {
       drop_link(one);
-    } else if (const auto origin = pools_.find(one->target.origin()); origin != pools_.end()) {
+    } else if (const auto origin = pools_.find(one->origin); origin != pools_.end()) {
       std::erase(origin->second.waiting, one);
     }
     complete(one, failure{kind, describe(one->request) + " " + what});
@@ -347,39 +401,34 @@ class client::shard {
 
   void complete(const call_ptr& one, outcome result) {
     one->is_done = true;
-    one->timer.cancel();
     calls_.erase(one->token);
+    due_.erase({one->due, one->token});
     constexpr int smoothing = 16;
-    usual_call_ += (std::chrono::steady_clock::now() - one->began - usual_call_) / smoothing;
-    finished_.emplace_back(std::move(one->callback), std::move(result));
+    usual_call_ += (clock::now() - one->began - usual_call_) / smoothing;
+    set_pause();
+    const auto callback = std::move(one->callback);
+    callback(std::move(result));
   }
 
   // Whether the call still waits for this connection: the handlers of one that was given up come late.
-  [[nodiscard]] bool is_current(const call_ptr& one, const link_ptr& used) const {
-    const auto found = in_use_.find(one->token);
-    return !one->is_done && found != in_use_.end() && found->second == used;
-  }
+  [[nodiscard]] static bool is_current(const call_ptr& one, const link_ptr& used) { return !one->is_done && one->used == used; }
 
   void keep_link(const call_ptr& one) {
-    const auto found = in_use_.find(one->token);
-    const link_ptr kept = std::move(found->second);
-    in_use_.erase(found);
+    const link_ptr kept = detach(one);
     kept->is_reused = true;
     kept->parser.reset();
-    kept->idle_since = std::chrono::steady_clock::now();
-    pool& origin = pools_[one->target.origin()];
-    origin.idle.push_back(kept);
-    serve_waiting(one->target.origin());
+    kept->idle_since = clock::now();
+    read(kept);
+    pools_[one->origin].idle.push_back(kept);
+    serve_waiting(one->origin);
     schedule_sweep();
   }
 
   void drop_link(const call_ptr& one) {
-    const auto found = in_use_.find(one->token);
-    if (found == in_use_.end()) return;
-    found->second->close();
-    in_use_.erase(found);
-    --pools_[one->target.origin()].links;
-    serve_waiting(one->target.origin());
+    if (!one->used) return;
+    detach(one)->close();
+    --pools_[one->origin].links;
+    serve_waiting(one->origin);
   }
 
   // Gives what has become free to the call that has waited longest.
@@ -399,18 +448,22 @@ class client::shard {
   void schedule_sweep() {
     if (std::exchange(is_sweeping_, true)) return;
     sweep_timer_.expires_after(options_.idle_timeout / 2);
-    sweep_timer_.async_wait([this](const error_code& ec) {
+    sweep_timer_.async_wait([this, self = shared_from_this()](const error_code& ec) {
       is_sweeping_ = false;
       if (!ec) sweep();
     });
   }
 
   void sweep() {
-    const auto oldest = std::chrono::steady_clock::now() - options_.idle_timeout;
+    const auto oldest = clock::now() - options_.idle_timeout;
     bool has_idle = false;
     for (auto entry = pools_.begin(); entry != pools_.end();) {
       pool& origin = entry->second;
-      origin.links -= std::erase_if(origin.idle, [&](const link_ptr& one) { return one->idle_since <= oldest; });
+      origin.links -= std::erase_if(origin.idle, [&](const link_ptr& one) {
+        if (one->idle_since > oldest) return false;
+        one->close();
+        return true;
+      });
       has_idle |= !origin.idle.empty();
       entry = origin.links == 0 && origin.waiting.empty() ? pools_.erase(entry) : std::next(entry);
     }
@@ -419,57 +472,52 @@ class client::shard {
 
   void end() {
     is_ended_ = true;
+    timer_.cancel();
     sweep_timer_.cancel();
     while (!calls_.empty())
       give_up(call_ptr{calls_.begin()->second}, failure_kind::closed, "was given up: the client is destroyed");
+    for (auto& [name, origin] : pools_) {
+      for (const auto& idle : origin.idle) idle->close();
+    }
     pools_.clear();
   }
 
   const client_options options_;
-  net::io_context io_{1};
-  net::executor_work_guard<net::io_context::executor_type> work_{io_.get_executor()};
+  loop::core& loop_;
   ssl::context tls_;
+  net::steady_timer timer_;
   net::steady_timer sweep_timer_;
-  std::vector<std::pair<std::function<void(outcome)>, outcome>> finished_;
   std::chrono::nanoseconds usual_call_{0};  // how long calls take, smoothed
+  std::optional<clock::time_point> timer_at_;
   bool has_system_authorities_{false};
   bool is_sweeping_{false};
   bool is_ended_{false};
   std::unordered_map<token, call_ptr> calls_;
-  std::unordered_map<token, link_ptr> in_use_;
+  std::set<std::pair<clock::time_point, token>> due_;  // of each call
   std::unordered_map<std::string, pool> pools_;
-  std::thread thread_;
 };
 
-client::client(client_options options) {
-  const std::size_t threads = std::max<std::size_t>(options.threads, 1);
-  for (std::size_t i = 0; i < threads; ++i) shards_.push_back(std::make_unique<shard>(options));
-}
+client::client(client_options options) : own_loop_{std::make_unique<loop>()}, core_{std::make_shared<core>(options, *own_loop_)} {}
 
-client::~client() = default;
+client::client(client_options options, loop& where) : core_{std::make_shared<core>(options, where)} {}
+
+client::~client() { core_->post_end(); }
 
 client::token client::send(outgoing request, std::function<void(outcome)> callback) {
+  const token name = ++sent_;
   auto parsed = parse_url(request.url);
-  const auto* const refused = std::get_if<std::string>(&parsed);
-  const std::string origin = refused == nullptr ? std::get<url>(parsed).origin() : std::string{};
-  // The token tells whose it is.
-  const std::size_t index = std::hash<std::string>{}(origin) % shards_.size();
-  const token name = ++sent_ * shards_.size() + index;
-  shard& chosen = *shards_[index];
   const auto fault = find_fault(request);
-  if (refused != nullptr) {
-    chosen.post_failure(std::move(callback),
-                        {failure_kind::refused_url, describe(request) + " was not sent: the URL is refused: " + *refused});
+  if (const auto* const refused = std::get_if<std::string>(&parsed)) {
+    core_->post_failure(std::move(callback), {failure_kind::refused_url, describe(request) + " was not sent: the URL is refused: " + *refused});
   } else if (fault) {
-    chosen.post_failure(std::move(callback), {failure_kind::refused_url, describe(request) + " was not sent: " + *fault});
+    core_->post_failure(std::move(callback), {failure_kind::refused_url, describe(request) + " was not sent: " + *fault});
   } else {
-    chosen.post(
-        std::make_shared<call>(chosen.io(), name, std::move(request), std::get<url>(std::move(parsed)), std::move(callback)));
+    core_->post(std::make_shared<call>(name, std::move(request), std::get<url>(std::move(parsed)), std::move(callback)));
   }
   return name;
 }
 
-void client::cancel(token which) { shards_[which % shards_.size()]->post_cancel(which); }
+void client::cancel(token which) { core_->post_cancel(which); }
 
 std::string_view to_string(failure_kind kind) noexcept {
   switch (kind) {

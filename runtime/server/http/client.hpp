@@ -9,8 +9,8 @@
 #include <string>
 #include <string_view>
 #include <variant>
-#include <vector>
 
+#include "runtime/server/http/loop.hpp"
 #include "runtime/server/http/message.hpp"
 
 namespace caesura::http {
@@ -23,9 +23,9 @@ struct client_options {
   std::size_t response_bytes{8 * 1024 * 1024};        // of a response's body
   bool verify_certificates{true};                     // chain and host name, against the system's authorities and the next
   std::string certificate_authorities;                // more of them, as PEM
-  std::size_t threads{1};                             // an origin is always served by the same one
-  // With so many calls under way a thread that has handled what came looks again after a while, not at once: a sixteenth of what calls take of late,
-  // never more than `longest_pause`. When answers are slow, they are then handled several at a time, for the work of one. Zero: never.
+  // With so many calls under way, and if its thread has little to do, the loop that has handled what came does what is last (loop::post_last) after a
+  // while, not at once: a fifth of what calls take of late, never more than `longest_pause`. When answers are slow, they are then handled several at a
+  // time, for the work of one. Zero: never. For one client of a loop at most.
   std::size_t paused_from{16};
   std::chrono::microseconds longest_pause{0};
 };
@@ -67,18 +67,21 @@ using outcome = std::variant<response, failure>;
 // Redirects (301, 302, 307, 308) that stay on the origin are followed, 3 at most, with method and body as they are. Any other
 // redirect is handed over as the response that it is.
 //
-// A resource. Names are resolved by the system's resolver, which may block the destructor for as long as it takes.
+// A resource. Names are resolved by the system's resolver, which may block the end of the loop for as long as it takes.
 class client {
  public:
+  // On a loop of its own.
   explicit client(client_options options = {});
-  // Every request under way fails as `closed`; returns when the last callback has.
+  // Borrows the loop, which outlives it. Throws error{invalid_argument} when `certificate_authorities` is no PEM.
+  client(client_options options, loop& where);
+  // Every request under way fails as `closed`; returns when the last callback has. Not on the loop.
   ~client();
   client(const client&) = delete;
   client& operator=(const client&) = delete;
 
   using token = std::uint64_t;
 
-  // Never blocks; any thread, also a callback. The callback is called exactly once, on a thread of the client, never within send().
+  // Never blocks; any thread, also a callback. The callback is called exactly once, on the loop, never within send().
   // It must not throw, not block for long, and not destroy the client; told that the client is destroyed, it must not send again.
   token send(outgoing request, std::function<void(outcome)> callback);
 
@@ -86,8 +89,9 @@ class client {
   void cancel(token which);
 
  private:
-  class shard;
-  std::vector<std::unique_ptr<shard>> shards_;
+  class core;
+  std::unique_ptr<loop> own_loop_;  // null: it is borrowed
+  std::shared_ptr<core> core_;      // owners: the client and the handlers of its operations
   std::atomic<token> sent_{0};
 };
 

@@ -8,16 +8,13 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 
-#include <sys/socket.h>
-
-#include <cerrno>
 #include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
+
+#include "runtime/server/http/message_parser.hpp"
 
 namespace caesura::http {
 
@@ -25,11 +22,10 @@ namespace net = boost::asio;
 namespace ssl = boost::asio::ssl;
 namespace beast_http = boost::beast::http;
 
-// Beyond the header: what may be taken from the socket at once.
-inline constexpr std::size_t read_ahead_bytes = 65536;
+struct call;
 
-// One connection, plain or under TLS. What is read and written goes through it; for Asio and Beast it is a stream. Handlers keep
-// it.
+// One connection, plain or under TLS. What is read and written goes through it; for Asio it is a stream. Once it is connected one read is always under
+// way, so that its end is noticed also while it is idle. Handlers keep it.
 class link {
  public:
   using executor_type = net::ip::tcp::socket::executor_type;
@@ -58,24 +54,23 @@ class link {
     }
   }
 
+  // What was under way ends soon, and finds it closed.
   void close() {
+    is_closed = true;
     boost::system::error_code ignored;  // it is not used any more
     socket.close(ignored);
-  }
-
-  // False: the peer has closed it, or has sent what nobody asked for (under TLS that may be a session ticket).
-  [[nodiscard]] bool is_usable() {
-    char byte = 0;
-    const ssize_t size = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (size < 0) return errno == EAGAIN || errno == EWOULDBLOCK;
-    return size > 0 && tls != nullptr;
   }
 
   net::ip::tcp::socket socket;
   std::unique_ptr<ssl::stream<net::ip::tcp::socket&>> tls;
   boost::beast::flat_buffer buffer;
-  std::optional<beast_http::response_parser<beast_http::string_body>> parser;
+  std::string origin;
+  std::shared_ptr<call> current;  // whose request and response go through it; null: idle, or connecting for a call that is given up
+  std::optional<message_parser<false>> parser;
   std::string head;
+  bool is_written{false};  // the request, wholly
+  bool is_reading{false};
+  bool is_closed{false};
   bool is_reused{false};
   std::chrono::steady_clock::time_point idle_since;
 };

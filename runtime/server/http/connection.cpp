@@ -1,15 +1,13 @@
 #include "runtime/server/http/connection.hpp"
 
 #include <boost/asio/write.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
-#include <boost/beast/http/string_body.hpp>
 
 #include <optional>
 
+#include "runtime/server/http/message_parser.hpp"
 #include "runtime/server/http/response_head.hpp"
 #include "runtime/server/http/url.hpp"
+#include "runtime/server/http/write_at_once.hpp"
 
 namespace caesura::http {
 
@@ -18,11 +16,7 @@ namespace {
 namespace beast_http = boost::beast::http;
 using boost::system::error_code;
 
-// Beyond the header: what the reader may take from the socket at once.
-constexpr std::size_t read_at_once_bytes = 65536;
 constexpr std::chrono::milliseconds linger_time{1000};
-
-std::string_view to_view(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
 bool is_loopback(const net::ip::address& address) {
   if (address.is_v6() && address.to_v6().is_v4_mapped())
@@ -36,21 +30,21 @@ struct connection::reader {
   explicit reader(std::size_t bytes) : buffer{bytes} {}
 
   boost::beast::flat_buffer buffer;  // may hold the beginning of the next request
-  std::optional<beast_http::request_parser<beast_http::string_body>> parser;
+  std::optional<message_parser<true>> parser;
 };
 
-connection::connection(std::shared_ptr<connection_registry> registry, strand_socket socket)
+connection::connection(std::shared_ptr<connection_registry> registry, loop_socket socket)
     : registry_{std::move(registry)},
-      strand_{socket.get_executor()},
       socket_{std::move(socket)},
-      timer_{strand_},
-      reader_{std::make_unique<reader>(registry_->options.header_bytes + read_at_once_bytes)} {}
+      timer_{socket_.get_executor()},
+      reader_{std::make_unique<reader>(registry_->options.header_bytes + body_read_bytes)} {}
 
 connection::~connection() = default;
 
 void connection::start(bool is_refused) {
   error_code ignored;  // an option that is not taken, or a peer that has gone, shows itself at the first read
   socket_.set_option(net::ip::tcp::no_delay{true}, ignored);
+  socket_.non_blocking(true, ignored);
   const auto peer = socket_.remote_endpoint(ignored);
   is_loopback_ = is_loopback(peer.address());
   if (is_refused) {
@@ -58,74 +52,90 @@ void connection::start(bool is_refused) {
   } else {
     set_deadline(registry_->options.header_timeout);
     phase_ = phase::idle;
-    read_header();
+    begin_request();
+    read();
   }
+}
+
+void connection::begin_request() {
+  const auto& options = registry_->options;
+  traits_ = {};
+  reader_->parser.emplace(options.header_bytes, options.body_bytes);
 }
 
 void connection::read_request() {
-  traits_ = {};
   phase_ = phase::idle;
+  begin_request();
   if (reader_->buffer.size() > 0) {
+    // In its turn: each of many requests that came at once may have been answered on the spot.
+    phase_ = phase::receiving;
     set_deadline(registry_->options.header_timeout);
-    read_header();
-    return;
-  }
-  if (registry_->is_stopping()) {
+    net::post(socket_.get_executor(), [self = shared_from_this()] {
+      if (self->phase_ != phase::closed) self->parse();
+    });
+  } else if (registry_->is_stopping()) {
     close();
-    return;
+  } else {
+    set_deadline(registry_->options.idle_timeout);
+    read();
   }
-  set_deadline(registry_->options.idle_timeout);
-  socket_.async_read_some(reader_->buffer.prepare(4096), [self = shared_from_this()](const error_code& ec, std::size_t size) {
-    if (self->phase_ == phase::closed) return;
-    if (ec) {
-      self->fail_read(ec);
-      return;
-    }
-    self->reader_->buffer.commit(size);
-    self->set_deadline(self->registry_->options.header_timeout);
-    self->read_header();
-  });
 }
 
-void connection::read_header() {
-  const auto& options = registry_->options;
-  if (reader_->buffer.size() > 0) phase_ = phase::receiving;
-  reader_->parser.emplace();
-  reader_->parser->header_limit(static_cast<std::uint32_t>(options.header_bytes));
-  reader_->parser->body_limit(options.body_bytes);
-  beast_http::async_read_header(socket_, reader_->buffer, *reader_->parser,
-                                [self = shared_from_this()](error_code ec, std::size_t size) {
-                                  if (self->phase_ == phase::closed) return;
-                                  // Beast's own limit counts the request line and the fields apart.
-                                  if (!ec && size > self->registry_->options.header_bytes) ec = beast_http::error::header_limit;
-                                  if (self->reader_->buffer.size() > 0 || self->reader_->parser->got_some())
-                                    self->phase_ = phase::receiving;
-                                  if (ec) {
-                                    self->fail_read(ec);
-                                  } else {
-                                    self->phase_ = phase::receiving;
-                                    self->after_header();
-                                  }
-                                });
+void connection::read() {
+  const bool is_body = reader_->parser->is_header_done();
+  socket_.async_read_some(reader_->buffer.prepare(is_body ? body_read_bytes : header_read_bytes),
+                          [self = shared_from_this()](const error_code& ec, std::size_t size) {
+                            if (self->phase_ != phase::closed) self->take(ec, size);
+                          });
+}
+
+void connection::take(error_code ec, std::size_t size) {
+  reader_->buffer.commit(size);
+  if (!ec && phase_ == phase::idle) {
+    phase_ = phase::receiving;
+    set_deadline(registry_->options.header_timeout);
+  }
+  if (ec == net::error::eof && reader_->parser->got_some()) reader_->parser->put_eof(ec);
+  if (ec) {
+    fail_read(ec);
+  } else {
+    parse();
+  }
+}
+
+void connection::parse() {
+  error_code ec;
+  switch (reader_->parser->parse(reader_->buffer, ec)) {
+    case message_parser<true>::found::nothing:
+      if (ec) {
+        fail_read(ec);
+      } else {
+        read();
+      }
+      return;
+    case message_parser<true>::found::header: after_header(); return;
+    case message_parser<true>::found::whole: handle(); return;
+  }
 }
 
 void connection::after_header() {
-  const auto& message = reader_->parser->get();
-  traits_.is_version_11 = message.version() == 11;
-  traits_.is_head = message.method() == beast_http::verb::head;
-  if (traits_.is_version_11 && message.count(beast_http::field::host) != 1)
-    return refuse(400, "the request has not exactly one Host header");
-  const auto encoding = message.find(beast_http::field::transfer_encoding);
-  if (encoding != message.end() && !equal_ignoring_case(to_view(encoding->value()), "chunked")) {
+  const auto& message = *reader_->parser;
+  traits_.is_version_11 = message.version == 11;
+  traits_.is_head = message.method == "HEAD";
+  const auto hosts = std::ranges::count_if(message.headers, [](const auto& field) { return equal_ignoring_case(field.first, "Host"); });
+  if (traits_.is_version_11 && hosts != 1) return refuse(400, "the request has not exactly one Host header");
+  const auto* const encoding = message.headers.find("Transfer-Encoding");
+  if (encoding != nullptr && !equal_ignoring_case(*encoding, "chunked")) {
     return refuse(501, "no transfer encoding but chunked is supported");
   }
   set_deadline(registry_->options.body_timeout);
-  if (reader_->parser->is_done()) {
+  const auto* const expected = message.headers.find("Expect");
+  if (message.is_done()) {
     handle();
-  } else if (traits_.is_version_11 && equal_ignoring_case(to_view(message[beast_http::field::expect]), "100-continue")) {
+  } else if (traits_.is_version_11 && expected != nullptr && equal_ignoring_case(*expected, "100-continue")) {
     send_continue();
   } else {
-    read_body();
+    parse();
   }
 }
 
@@ -136,31 +146,20 @@ void connection::send_continue() {
     if (ec) {
       self->close();
     } else {
-      self->read_body();
+      self->parse();
     }
   });
 }
 
-void connection::read_body() {
-  beast_http::async_read(socket_, reader_->buffer, *reader_->parser,
-                         [self = shared_from_this()](const error_code& ec, std::size_t) {
-                           if (self->phase_ == phase::closed) return;
-                           if (ec) {
-                             self->fail_read(ec);
-                           } else {
-                             self->handle();
-                           }
-                         });
-}
-
 request connection::take_request() {
-  auto message = reader_->parser->release();
-  request taken{.method = std::string{message.method_string()},
-                .target = std::string{message.target()},
-                .body = std::move(message.body()),
-                .is_loopback = is_loopback_};
-  for (const auto& field : message) taken.headers.add(std::string{field.name_string()}, std::string{field.value()});
-  return taken;
+  auto& message = *reader_->parser;
+  return {.method = std::move(message.method),
+          .target = std::move(message.target),
+          .path = {},
+          .query = {},
+          .headers = std::move(message.headers),
+          .body = std::move(message.body),
+          .is_loopback = is_loopback_};
 }
 
 void connection::handle() {
@@ -219,18 +218,23 @@ void connection::write(response answer) {
   head_ = make_head(answer, registry_->options.extra_headers, {traits_, is_closing_});
   body_ = traits_.is_head || has_no_body(answer.status) ? std::string{} : std::move(answer.body);
   set_deadline(registry_->options.write_timeout);
-  const std::array<net::const_buffer, 2> buffers{net::buffer(head_), net::buffer(body_)};
-  net::async_write(socket_, buffers, [self = shared_from_this()](const error_code& ec, std::size_t) {
-    if (self->phase_ == phase::closed) return;
-    self->body_ = {};
-    if (ec) {
-      self->close();
-    } else if (self->is_closing_) {
-      self->linger();
-    } else {
-      self->read_request();
-    }
+  head_and_body left{net::buffer(head_), net::buffer(body_)};
+  error_code ec;
+  if (write_at_once(socket_, left, ec)) return after_write(ec);
+  net::async_write(socket_, left, [self = shared_from_this()](const error_code& failed, std::size_t) {
+    if (self->phase_ != phase::closed) self->after_write(failed);
   });
+}
+
+void connection::after_write(const error_code& ec) {
+  body_ = {};
+  if (ec) {
+    close();
+  } else if (is_closing_) {
+    linger();
+  } else {
+    read_request();
+  }
 }
 
 void connection::linger() {
@@ -309,7 +313,7 @@ void connection::close() {
   if (phase_ == phase::closed) return;
   const auto self = shared_from_this();
   phase_ = phase::closed;
-  clear_deadline();
+  timer_.cancel();
   error_code ignored;  // there is nobody left to be told
   socket_.close(ignored);
   if (queue_) {
@@ -321,15 +325,24 @@ void connection::close() {
 }
 
 void connection::set_deadline(std::chrono::milliseconds duration) {
-  timer_.expires_after(duration);
-  timer_.async_wait([self = shared_from_this(), which = ++deadline_](const error_code& ec) {
-    if (!ec && which == self->deadline_ && self->phase_ != phase::closed) self->on_deadline();
-  });
+  deadline_ = std::chrono::steady_clock::now() + duration;
+  if (!timer_at_ || *timer_at_ > *deadline_) wait_for_deadline();
 }
 
-void connection::clear_deadline() {
-  ++deadline_;
-  timer_.cancel();
+void connection::clear_deadline() { deadline_.reset(); }
+
+// The timer is set anew only for a deadline before what it is set for, and looks again when it rings: there are several deadlines in each request.
+void connection::wait_for_deadline() {
+  timer_at_ = deadline_;
+  timer_.expires_at(*timer_at_);
+  timer_.async_wait([self = shared_from_this()](const error_code& ec) {
+    if (ec || self->phase_ == phase::closed) return;
+    self->timer_at_.reset();
+    if (!self->deadline_) return;
+    if (*self->deadline_ > std::chrono::steady_clock::now()) return self->wait_for_deadline();
+    self->deadline_.reset();
+    self->on_deadline();
+  });
 }
 
 void connection::on_deadline() {

@@ -8,36 +8,41 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/strand.hpp>
 
 #include <array>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
 #include "runtime/server/http/listener.hpp"
+#include "runtime/server/http/loop_core.hpp"
 #include "runtime/server/http/response_head.hpp"
 
 namespace caesura::http {
 
 namespace net = boost::asio;
 
-using strand = net::strand<net::io_context::executor_type>;
-using strand_socket = net::basic_stream_socket<net::ip::tcp, strand>;
-using strand_timer = net::basic_waitable_timer<std::chrono::steady_clock, net::wait_traits<std::chrono::steady_clock>, strand>;
+// Without the type erasure of Asio's own names for them.
+using loop_executor = net::io_context::executor_type;
+using loop_socket = net::basic_stream_socket<net::ip::tcp, loop_executor>;
+using loop_timer = net::basic_waitable_timer<std::chrono::steady_clock, net::wait_traits<std::chrono::steady_clock>, loop_executor>;
 
 class connection;
 
 // What the connections of one listener share. Outlives the listener while an answer is still kept somewhere. Any thread.
 class connection_registry {
+  // Owners: the loop, and whoever still has a socket of it.
+  const std::shared_ptr<loop::core> loop_;
+
  public:
-  connection_registry(listener_options options, request_handler handler);
+  connection_registry(listener_options options, request_handler handler, loop& where);
 
   const listener_options options;
   const request_handler handler;
-  net::io_context io;
+  net::io_context& io;
 
   // False: the listener stops, and the connection was not taken.
   bool add(const std::shared_ptr<connection>& added);
@@ -45,21 +50,22 @@ class connection_registry {
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] bool is_stopping() const;
 
-  // Executes `work` on the connection's strand; false once nothing is executed any more. So nothing is ever left behind in `io`,
-  // which would keep connection and registry alive for each other.
+  // Executes `work` on the loop; false once the listener is over, when nothing may be executed there any more.
   template <class Work>
-  bool post(const strand& where, Work work) {
+  bool post(Work work) {
     const std::lock_guard lock{mutex_};
     if (is_over_) return false;
-    net::post(where, std::move(work));
+    net::post(io, std::move(work));
     return true;
   }
 
   // Each open connection is told; returns once none is open, at the latest after `patience`.
   void end_gracefully(std::chrono::milliseconds patience);
+  // Returns once every connection is closed and what was posted has been executed. Not on the loop.
   void close_all();
   // From here on post() refuses.
   void set_over();
+  [[nodiscard]] bool is_on_loop() const;
 
  private:
   [[nodiscard]] std::vector<std::shared_ptr<connection>> snapshot() const;
@@ -80,7 +86,7 @@ struct stream_queue {
   bool is_pumping{true};  // the connection will look again
 };
 
-// One client. All members but the constructor run on the strand.
+// One client. All members but the constructor run on the loop.
 //
 //   idle ──first byte──> receiving ──whole request──> handling ──answer──> writing ──> idle (or lingering)
 //                            └─────── fault ───────────────────────────────┘  │
@@ -90,7 +96,7 @@ struct stream_queue {
 // reset the connection and could take the answer away from the client.
 class connection : public std::enable_shared_from_this<connection> {
  public:
-  connection(std::shared_ptr<connection_registry> registry, strand_socket socket);
+  connection(std::shared_ptr<connection_registry> registry, loop_socket socket);
   ~connection();
 
   // Reads the first request; or refuses the connection, because there are too many.
@@ -102,34 +108,37 @@ class connection : public std::enable_shared_from_this<connection> {
   void begin_stream(std::shared_ptr<stream_queue> queue);
   void pump();
 
-  [[nodiscard]] const strand& executor() const noexcept { return strand_; }
   [[nodiscard]] connection_registry& registry() const noexcept { return *registry_; }
 
  private:
   enum class phase : std::uint8_t { idle, receiving, handling, writing, streaming, lingering, closed };
   struct reader;
 
+  void begin_request();
   void read_request();
-  void read_header();
+  void read();
+  void take(boost::system::error_code ec, std::size_t size);
+  void parse();
   void after_header();
   void send_continue();
-  void read_body();
   void handle();
   [[nodiscard]] request take_request();
   void fail_read(const boost::system::error_code& ec);
   void refuse(int status, const std::string& text);
   void write(response answer);
+  void after_write(const boost::system::error_code& ec);
   void linger();
   void discard();
   void set_deadline(std::chrono::milliseconds duration);
   void clear_deadline();
+  void wait_for_deadline();
   void on_deadline();
 
-  std::shared_ptr<connection_registry> registry_;  // first, as the socket needs its io_context
-  strand strand_;
-  strand_socket socket_;
-  strand_timer timer_;
-  std::uint64_t deadline_{0};  // which one the timer is set for
+  std::shared_ptr<connection_registry> registry_;
+  loop_socket socket_;
+  loop_timer timer_;
+  std::optional<std::chrono::steady_clock::time_point> deadline_;
+  std::optional<std::chrono::steady_clock::time_point> timer_at_;
   phase phase_{phase::idle};
   bool is_late_{false};
   bool is_closing_{false};  // behind the answer

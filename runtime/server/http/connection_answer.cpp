@@ -1,4 +1,4 @@
-// The far ends of responders and streams: they hand over to the connection's strand.
+// The far ends of responders and streams: they hand over to the connection's loop.
 
 #include "runtime/server/http/connection.hpp"
 
@@ -22,7 +22,7 @@ class connection_stream final : public detail::stream_sink {
     if (bytes.empty()) return true;
     if (queue_->bytes.size() + bytes.size() > connection_->registry().options.stream_bytes) {
       queue_->is_open = false;
-      connection_->registry().post(connection_->executor(), [cut = connection_] { cut->close(); });
+      connection_->registry().post([cut = connection_] { cut->close(); });
       return false;
     }
     queue_->bytes += is_chunked_ ? to_chunk(bytes) : bytes;
@@ -51,7 +51,7 @@ class connection_stream final : public detail::stream_sink {
   bool wake() {
     if (queue_->is_pumping) return true;
     queue_->is_pumping = true;
-    return connection_->registry().post(connection_->executor(), [woken = connection_] { woken->pump(); });
+    return connection_->registry().post([woken = connection_] { woken->pump(); });
   }
 
   std::shared_ptr<connection> connection_;
@@ -77,12 +77,12 @@ class connection_answer final : public detail::answer_sink {
 
   void answer(response answer) override {
     if (is_answered_.exchange(true)) return;
-    if (connection_->executor().running_in_this_thread()) {
+    if (connection_->registry().is_on_loop()) {
       connection_->answer(std::move(answer));
       return;
     }
     auto work = [owner = connection_, answer = std::move(answer)]() mutable { owner->answer(std::move(answer)); };
-    connection_->registry().post(connection_->executor(), std::move(work));
+    connection_->registry().post(std::move(work));
   }
 
   std::shared_ptr<detail::stream_sink> start_stream(int status, header_list headers) override {
@@ -95,7 +95,7 @@ class connection_answer final : public detail::answer_sink {
     auto queue = std::make_shared<stream_queue>();
     queue->bytes = make_head(head, connection_->registry().options.extra_headers, {traits_, true, true});
     const bool is_started =
-        connection_->registry().post(connection_->executor(), [owner = connection_, queue] { owner->begin_stream(queue); });
+        connection_->registry().post([owner = connection_, queue] { owner->begin_stream(queue); });
     if (!is_started) return std::make_shared<ended_stream>();
     return std::make_shared<connection_stream>(connection_, queue, traits_.is_version_11);
   }

@@ -1,9 +1,11 @@
 #include "runtime/server/http/connection.hpp"
 
+#include <future>
+
 namespace caesura::http {
 
-connection_registry::connection_registry(listener_options given, request_handler given_handler)
-    : options{std::move(given)}, handler{std::move(given_handler)}, io{static_cast<int>(options.threads)} {}
+connection_registry::connection_registry(listener_options given, request_handler given_handler, loop& where)
+    : loop_{where.parts()}, options{std::move(given)}, handler{std::move(given_handler)}, io{loop_->io} {}
 
 bool connection_registry::add(const std::shared_ptr<connection>& added) {
   const std::lock_guard lock{mutex_};
@@ -40,18 +42,25 @@ void connection_registry::end_gracefully(std::chrono::milliseconds patience) {
     const std::lock_guard lock{mutex_};
     is_stopping_ = true;
   }
-  for (const auto& one : snapshot()) post(one->executor(), [one] { one->stop(); });
+  for (const auto& one : snapshot()) post([one] { one->stop(); });
   std::unique_lock lock{mutex_};
   is_empty_.wait_for(lock, patience, [&] { return connections_.empty(); });
 }
 
 void connection_registry::close_all() {
-  for (const auto& one : snapshot()) post(one->executor(), [one] { one->close(); });
+  for (const auto& one : snapshot()) post([one] { one->close(); });
+  // Handlers of what was closed stand behind that, and so does what they post.
+  for (int turns = 0; turns < 3; ++turns) {
+    std::promise<void> is_through;
+    if (post([&] { is_through.set_value(); })) is_through.get_future().wait();
+  }
 }
 
 void connection_registry::set_over() {
   const std::lock_guard lock{mutex_};
   is_over_ = true;
 }
+
+bool connection_registry::is_on_loop() const { return io.get_executor().running_in_this_thread(); }
 
 }  // namespace caesura::http

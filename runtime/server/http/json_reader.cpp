@@ -72,22 +72,11 @@ document parse_slowly(std::string_view text) {
 
 class msgpack_maker {
  public:
-  explicit msgpack_maker(std::size_t text_bytes) { writer_.reserve(text_bytes); }
+  // `kept`: null keeps all.
+  msgpack_maker(std::size_t text_bytes, const kept_members* kept) : kept_{kept} { writer_.reserve(text_bytes); }
 
   // Returns false when the value is nested more deeply than a document may be.
-  bool write(const dom::element& value, std::size_t depth_left) {
-    switch (value.type()) {
-      case dom::element_type::NULL_VALUE: writer_.null(); return true;
-      case dom::element_type::BOOL: writer_.boolean(value.get_bool().value_unsafe()); return true;
-      case dom::element_type::INT64: writer_.short_integer(value.get_int64().value_unsafe()); return true;
-      case dom::element_type::UINT64: writer_.short_unsigned(value.get_uint64().value_unsafe()); return true;
-      case dom::element_type::DOUBLE: writer_.short_real(value.get_double().value_unsafe()); return true;
-      case dom::element_type::STRING: writer_.text(value.get_string().value_unsafe()); return true;
-      case dom::element_type::ARRAY: return depth_left > 0 && write_list(value.get_array().value_unsafe(), depth_left - 1);
-      case dom::element_type::OBJECT: return depth_left > 0 && write_map(value.get_object().value_unsafe(), depth_left - 1);
-    }
-    return false;
-  }
+  bool write(const dom::element& value, std::size_t depth_left) { return write(value, depth_left, kept_ != nullptr); }
 
   document finish() { return writer_.finish(); }
 
@@ -98,31 +87,48 @@ class msgpack_maker {
     dom::element value;
   };
 
-  bool write_list(const dom::array& list, std::size_t depth_left) {
+  bool write(const dom::element& value, std::size_t depth_left, bool is_outer) {
+    switch (value.type()) {
+      case dom::element_type::NULL_VALUE: writer_.null(); return true;
+      case dom::element_type::BOOL: writer_.boolean(value.get_bool().value_unsafe()); return true;
+      case dom::element_type::INT64: writer_.short_integer(value.get_int64().value_unsafe()); return true;
+      case dom::element_type::UINT64: writer_.short_unsigned(value.get_uint64().value_unsafe()); return true;
+      case dom::element_type::DOUBLE: writer_.short_real(value.get_double().value_unsafe()); return true;
+      case dom::element_type::STRING: writer_.text(value.get_string().value_unsafe()); return true;
+      case dom::element_type::ARRAY: return depth_left > 0 && write_list(value.get_array().value_unsafe(), depth_left - 1, is_outer);
+      case dom::element_type::OBJECT: return depth_left > 0 && write_map(value.get_object().value_unsafe(), depth_left - 1, is_outer);
+    }
+    return false;
+  }
+
+  bool write_list(const dom::array& list, std::size_t depth_left, bool is_outer) {
     // array::size() counts no further than 2^24 - 1.
     writer_.list(static_cast<std::uint32_t>(std::distance(list.begin(), list.end())));
     for (const dom::element element : list) {
-      if (!write(element, depth_left)) return false;
+      if (!write(element, depth_left, is_outer)) return false;
     }
     return true;
   }
 
-  bool write_map(const dom::object& map, std::size_t depth_left) {
-    const auto [begin, end] = add_members(map);
+  bool write_map(const dom::object& map, std::size_t depth_left, bool is_outer) {
+    const auto [begin, end] = add_members(map, is_outer);
     writer_.map(static_cast<std::uint32_t>(end - begin));
     for (auto i = begin; i < end; ++i) {
-      writer_.text(members_[i].key);
+      const auto key = members_[i].key;
+      writer_.text(key);
       const auto value = members_[i].value;  // a copy: maps within it add members
-      if (!write(value, depth_left)) return false;
+      if (!write(value, depth_left, is_outer && key == kept_->within)) return false;
     }
     members_.resize(begin);
     return true;
   }
 
   // In ascending order of the keys, and of equal keys the last: what nlohmann's map holds.
-  std::pair<std::size_t, std::size_t> add_members(const dom::object& map) {
+  std::pair<std::size_t, std::size_t> add_members(const dom::object& map, bool is_outer) {
     const auto begin = members_.size();
-    for (const auto& field : map) members_.push_back({field.key, members_.size(), field.value});
+    for (const auto& field : map) {
+      if (!is_outer || is_kept(field.key)) members_.push_back({field.key, members_.size(), field.value});
+    }
     const auto first = members_.begin() + static_cast<std::ptrdiff_t>(begin);
     // Of equal keys the last stands first, and is the one that stays.
     std::sort(first, members_.end(), [](const member& a, const member& b) { return a.key != b.key ? a.key < b.key : a.place > b.place; });
@@ -130,6 +136,9 @@ class msgpack_maker {
     return {begin, members_.size()};
   }
 
+  [[nodiscard]] bool is_kept(std::string_view key) const { return std::ranges::find(kept_->names, key) != kept_->names.end(); }
+
+  const kept_members* const kept_;
   storage::document_writer writer_;
   std::vector<member> members_;  // of the maps that are being written, the innermost one behind
 };
@@ -144,20 +153,33 @@ json_reader::json_reader() : parser_{std::make_unique<parser>()} {}
 
 json_reader::~json_reader() = default;
 
-document json_reader::parse(std::string_view text) {
+document json_reader::parse(std::string_view text) { return parse(text, nullptr); }
+
+document json_reader::parse(std::string_view text, const kept_members& kept) { return parse(text, &kept); }
+
+document json_reader::parse(std::string_view text, const kept_members* kept) {
   dom::element root;
   if (parser_->simdjson.parse(text.data(), text.size()).get(root) != simdjson::SUCCESS) return parse_slowly(text);
-  msgpack_maker maker{text.size()};
+  msgpack_maker maker{text.size(), kept};
   if (!maker.write(root, nesting_limit)) return parse_slowly(text);
   return maker.finish();
 }
 
+namespace {
+
 // A reader keeps the room that its largest text took.
-document parse_json(std::string_view text) {
+template <class... Kept>
+document parse_any(std::string_view text, const Kept&... kept) {
   constexpr std::size_t small_bytes = 16'384;
-  if (text.size() > small_bytes) return json_reader{}.parse(text);
+  if (text.size() > small_bytes) return json_reader{}.parse(text, kept...);
   thread_local json_reader small;
-  return small.parse(text);
+  return small.parse(text, kept...);
 }
+
+}  // namespace
+
+document parse_json(std::string_view text) { return parse_any(text); }
+
+document parse_json(std::string_view text, const kept_members& kept) { return parse_any(text, kept); }
 
 }  // namespace caesura::http

@@ -2,11 +2,8 @@
 
 #include "runtime/server/http/connection.hpp"
 
-#include <boost/asio/executor_work_guard.hpp>
-
-#include <optional>
-#include <thread>
-#include <vector>
+#include <memory>
+#include <mutex>
 
 #include <caesura/error.hpp>
 
@@ -26,16 +23,13 @@ constexpr std::size_t refused_at_a_time = 64;
 
 class listener::core {
  public:
-  core(listener_options options, request_handler handler)
-      : registry_{std::make_shared<connection_registry>(std::move(options), std::move(handler))},
-        strand_{registry_->io.get_executor()},
-        acceptor_{strand_},
-        pause_{strand_} {
+  core(listener_options options, request_handler handler, loop* borrowed)
+      : own_loop_{borrowed == nullptr ? std::make_unique<loop>() : nullptr},
+        registry_{std::make_shared<connection_registry>(std::move(options), std::move(handler), borrowed == nullptr ? *own_loop_ : *borrowed)},
+        acceptor_{registry_->io},
+        pause_{registry_->io} {
     open();
-    accept();
-    work_.emplace(registry_->io.get_executor());
-    const std::size_t threads = std::max<std::size_t>(registry_->options.threads, 1);
-    for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { registry_->io.run(); });
+    registry_->post([this] { accept(); });
   }
 
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
@@ -43,21 +37,15 @@ class listener::core {
 
   void stop(std::chrono::milliseconds patience) {
     const std::lock_guard lock{stop_mutex_};
-    if (threads_.empty()) return;
-    registry_->post(strand_, [this] {
+    if (std::exchange(is_stopped_, true)) return;
+    registry_->post([this] {
       error_code ignored;  // it is not used any more
       acceptor_.close(ignored);
       pause_.cancel();
     });
     registry_->end_gracefully(patience);
     registry_->close_all();
-    work_.reset();
-    for (std::thread& thread : threads_) thread.join();
-    threads_.clear();
     registry_->set_over();
-    // Answers that arrived behind the last thread: executed here, where they find their connections closed.
-    registry_->io.restart();
-    registry_->io.poll();
   }
 
  private:
@@ -84,7 +72,7 @@ class listener::core {
   }
 
   void accept() {
-    acceptor_.async_accept(net::make_strand(registry_->io), [this](const error_code& ec, strand_socket socket) {
+    acceptor_.async_accept([this](const error_code& ec, loop_socket socket) {
       if (!acceptor_.is_open()) return;
       if (!ec) {
         take(std::move(socket));
@@ -100,27 +88,29 @@ class listener::core {
     });
   }
 
-  void take(strand_socket socket) {
+  void take(loop_socket socket) {
     const std::size_t open = registry_->size();
     const std::size_t limit = registry_->options.max_connections;
     if (open >= limit + refused_at_a_time) return;
     const auto taken = std::make_shared<connection>(registry_, std::move(socket));
     if (!registry_->add(taken)) return;
-    registry_->post(taken->executor(), [taken, is_refused = open >= limit] { taken->start(is_refused); });
+    taken->start(open >= limit);
   }
 
-  std::shared_ptr<connection_registry> registry_;
-  strand strand_;  // of the acceptor
-  net::basic_socket_acceptor<tcp, strand> acceptor_;
-  strand_timer pause_;
-  std::optional<net::executor_work_guard<net::io_context::executor_type>> work_;
+  std::unique_ptr<loop> own_loop_;  // null: it is borrowed
+  std::shared_ptr<connection_registry> registry_;  // owners: the listener, its connections and whoever will answer
+  net::basic_socket_acceptor<tcp, loop_executor> acceptor_;
+  loop_timer pause_;
   std::uint16_t port_{0};
   std::mutex stop_mutex_;
-  std::vector<std::thread> threads_;
+  bool is_stopped_{false};
 };
 
 listener::listener(listener_options options, request_handler handler)
-    : core_{std::make_unique<core>(std::move(options), std::move(handler))} {}
+    : core_{std::make_unique<core>(std::move(options), std::move(handler), nullptr)} {}
+
+listener::listener(listener_options options, request_handler handler, loop& where)
+    : core_{std::make_unique<core>(std::move(options), std::move(handler), &where)} {}
 
 listener::~listener() { stop(std::chrono::milliseconds{0}); }
 

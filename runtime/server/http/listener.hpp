@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "runtime/server/http/loop.hpp"
 #include "runtime/server/http/message.hpp"
 #include "runtime/server/http/responder.hpp"
 
@@ -23,22 +24,23 @@ struct listener_options {
   std::chrono::milliseconds idle_timeout{60'000};    // between an answer and the next request
   std::chrono::milliseconds write_timeout{30'000};   // for a whole answer, or one write of a stream
   std::size_t stream_bytes{1024 * 1024};             // queued for one stream's client at most
-  std::size_t threads{1};                            // that read, write and call the handler
   header_list extra_headers;                         // put into every response, also the listener's own
 };
 
-// Called on the listener's threads: it must not block. It answers through the responder, then or later. What it throws is answered
+// Called on the loop: it must not block. It answers through the responder, then or later. What it throws is answered
 // with 500.
 using request_handler = std::function<void(request&&, responder)>;
 
 // An HTTP/1.0 and 1.1 server: keep-alive, pipelined requests (each is read once the one before is answered), Expect: 100-continue,
 // chunked bodies, HEAD. What is malformed gets 400, what comes too slowly 408 (nothing if no byte of a request came), what is too
 // large 413 or 431, a connection too many 503; the body is {"error": text, "status": number}, the text names the limit, and the
-// connection is closed. A resource. All members may be called on any thread but the listener's own.
+// connection is closed. A resource. All members may be called on any thread but the loop's.
 class listener {
  public:
-  // Listens when it returns. Throws error{invalid_argument} naming host and port when it cannot.
+  // Listens when it returns, on a loop of its own or on one that is borrowed and outlives it. Throws error{invalid_argument} naming host and port when it
+  // cannot.
   listener(listener_options options, request_handler handler);
+  listener(listener_options options, request_handler handler, loop& where);
   // stop() without patience.
   ~listener();
   listener(const listener&) = delete;

@@ -23,6 +23,7 @@ class header_list {
   // The same as a value: empty when there is none.
   [[nodiscard]] std::string get(std::string_view name) const;
 
+  void reserve(std::size_t fields) { fields_.reserve(fields); }
   void add(std::string name, std::string value) { fields_.emplace_back(std::move(name), std::move(value)); }
   // Takes the place of every field of this name.
   void set(std::string name, std::string value);
