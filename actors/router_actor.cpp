@@ -32,7 +32,11 @@ router::ports ports_of(router_actor* self, const std::shared_ptr<router_parts>& 
   auto* const system = &self->system();
   return {
       .to_self = [self](command_body body) { post(caf::actor{self}, std::move(body)); },
-      .request_flush = [self] { caf::anon_send(caf::actor{self}, flush_request{}); },
+      .request_flush =
+          [self, post_last = parts->post_last] {
+            auto ask = [handle = caf::actor{self}] { caf::anon_send(handle, flush_request{}); };
+            post_last ? post_last(std::move(ask)) : ask();
+          },
       .spawn =
           [self, runs, system, shared](activate order, std::shared_ptr<start_gate> gate) {
             const auto run = order.run;

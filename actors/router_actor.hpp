@@ -26,7 +26,9 @@ struct router_parts {
   observations observer{};
   order_watch watch{};
   std::uint64_t seed{0};
-  bool is_detached{true};  // false: runs on the scheduler, for tests that decide every order
+  // executor::post_last, if the program executes the actors: a batch ends behind everything that is ready then.
+  std::function<void(std::function<void()>)> post_last{};
+  bool is_detached{true};  // false: runs on the scheduler
 };
 
 // Spawns the router. End it with an exit message once it has answered stop_runs.

@@ -38,9 +38,20 @@ void observer_queue::tell_slow_step(const std::string& step, duration so_far) {
   if (target_.on_slow_step) push([this, step, so_far] { target_.on_slow_step(step, so_far); });
 }
 
+// An observer's exception is its own affair: there is nobody to tell it to.
+void observer_queue::tell(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (...) {
+    static_cast<void>(0);
+  }
+}
+
 void observer_queue::push(std::function<void()> call) {
   if (on_calling_thread_) {
-    call();
+    const auto caller = caller_.exchange(std::this_thread::get_id());
+    tell(call);
+    caller_ = caller;
     return;
   }
   {
@@ -63,14 +74,9 @@ void observer_queue::work() {
     calls_.pop_front();
     const auto dropped = calls_.empty() ? std::exchange(dropped_, 0) : 0;
     lock.unlock();
-    try {
-      call();
-      if (dropped > 0 && target_.on_diagnostic) {
-        target_.on_diagnostic(std::to_string(dropped) + " observations were dropped: the observer is slower than the runtime", {});
-      }
-    } catch (...) {
-      // An observer's exception is its own affair: there is nobody to tell it to.
-      static_cast<void>(0);
+    tell(call);
+    if (dropped > 0 && target_.on_diagnostic) {
+      tell([&] { target_.on_diagnostic(std::to_string(dropped) + " observations were dropped: the observer is slower than the runtime", {}); });
     }
     lock.lock();
   }

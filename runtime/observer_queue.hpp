@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -15,7 +16,7 @@ namespace caesura::detail {
 // functions to call it has no thread. tell_*: any thread, never blocks for long, never throws.
 class observer_queue {
  public:
-  // `on_calling_thread`: for tests, no queue and no thread.
+  // `on_calling_thread`: no queue and no thread, but in the middle of what is told. For tests and for options.executor.
   observer_queue(observer target, bool on_calling_thread);
   ~observer_queue();
   observer_queue(const observer_queue&) = delete;
@@ -26,14 +27,19 @@ class observer_queue {
   void tell_diagnostic(const std::string& text, const run_id& run);
 
   // True on the thread that calls the program's functions.
-  [[nodiscard]] bool is_this_thread() const noexcept { return thread_.get_id() == std::this_thread::get_id(); }
+  [[nodiscard]] bool is_this_thread() const noexcept {
+    const auto me = std::this_thread::get_id();
+    return thread_.get_id() == me || caller_.load() == me;
+  }
 
  private:
+  static void tell(const std::function<void()>& call);
   void push(std::function<void()> call);
   void work();
 
   const observer target_;
   const bool on_calling_thread_;
+  std::atomic<std::thread::id> caller_{};  // whose call is under way, without a thread of its own
   std::mutex mutex_;
   std::condition_variable has_work_;
   std::deque<std::function<void()>> calls_;

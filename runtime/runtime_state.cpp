@@ -17,6 +17,7 @@
 #include "actors/router_actor.hpp"
 #include "actors/step_threads.hpp"
 #include "runtime/gateway.hpp"
+#include "runtime/hosted_scheduler.hpp"
 #include "runtime/recovery.hpp"
 #include "runtime/registry.hpp"
 #include "runtime/waiting_answer.hpp"
@@ -62,13 +63,14 @@ runtime_state::runtime_state(options given, std::vector<function> functions, env
       limits_{limits_of(options_, environment)},
       process_{::getpid()},
       clock_{environment_ != nullptr ? *environment_->clock : system_clock_},
-      observers_{options_.observer, environment_ != nullptr},
+      observers_{options_.observer, environment_ != nullptr || options_.executor != nullptr},
       store_{store_options_of(options_, environment)} {
   start_router(std::move(functions));
 }
 
 void runtime_state::start_system() {
   if (options_.actor_system != nullptr) {
+    if (options_.executor != nullptr) throw error{errc::invalid_argument, "options.executor and options.actor_system are both set: actors are executed by one of them"};
     system_ = options_.actor_system;
     const auto policy = caf::get_or(system_->config(), "scheduler.policy", caf::defaults::scheduler::policy);
     if (policy == caf::atom("stealing")) {
@@ -83,8 +85,10 @@ void runtime_state::start_system() {
   const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
   config_->set("scheduler.max-threads", options_.scheduler_threads == 0 ? cores : options_.scheduler_threads);
   config_->set("scheduler.max-throughput", std::size_t{64});
+  if (options_.executor != nullptr) hosted_scheduler::install(*config_, *options_.executor);
   own_system_ = std::make_unique<caf::actor_system>(*config_);
   system_ = own_system_.get();
+  if (options_.executor != nullptr) hosted_ = dynamic_cast<hosted_scheduler*>(&system_->scheduler());
 }
 
 void runtime_state::start_router(std::vector<function> functions) {
@@ -129,7 +133,9 @@ void runtime_state::start_router(std::vector<function> functions) {
                               .diagnosed = [this](const actors::diagnostic& d) { observers_.tell_diagnostic(d.text, d.run); }},
                  .watch = environment_ != nullptr ? environment_->watch : actors::order_watch{},
                  .seed = seed + 1,
-                 .is_detached = environment_ == nullptr});
+                 .post_last = options_.executor == nullptr ? std::function<void(std::function<void()>)>{}
+                                                           : [to = options_.executor](std::function<void()> work) { to->post_last(std::move(work)); },
+                 .is_detached = environment_ == nullptr && options_.executor == nullptr});
   gateway_ = spawn_gateway(*system_, *this);
   post(actors::fire_timers{});  // starts what was recovered
 }
@@ -176,6 +182,13 @@ void runtime_state::check_caller(std::string_view what) const {
   if (observers_.is_this_thread()) {
     throw error{errc::wrong_thread, std::string{what} + " was called by an observer, whose thread must not wait for the runtime"};
   }
+}
+
+void runtime_state::refuse_on_executor(const actors::command_body& command) {
+  if (hosted_ == nullptr || !hosted_->is_this_thread()) return;
+  if (actors::is_admitted(command)) waiting_.fetch_sub(1, std::memory_order_relaxed);
+  throw error{errc::wrong_thread, "a call that waits for the runtime was made on the thread of options.executor, which is to answer it: call it on another "
+                                  "thread, or send a message to router_of(runtime)"};
 }
 
 void runtime_state::admit() {
@@ -244,7 +257,8 @@ std::vector<function_info> runtime_state::functions() const {
 std::optional<duration> runtime_state::tell_slow_steps() {
   if (own_steps_ == nullptr || !options_.observer.on_slow_step || options_.slow_step <= duration{0}) return std::nullopt;
   for (const auto& slow : own_steps_->take_slow(clock_.now() - options_.slow_step)) {
-    observers_.tell_slow_step(slow.step, clock_.now() - slow.started_at);
+    auto tell = [this, slow, so_far = clock_.now() - slow.started_at] { observers_.tell_slow_step(slow.step, so_far); };
+    options_.executor != nullptr ? options_.executor->post(std::move(tell)) : tell();
   }
   return std::max<duration>(options_.slow_step / 4, std::chrono::milliseconds{10});
 }

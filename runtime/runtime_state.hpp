@@ -31,6 +31,8 @@
 
 namespace caesura::detail {
 
+class hosted_scheduler;
+
 // The runtime's parts, in the order in which they are built; they end in the reverse order, after the router has let go of them.
 class runtime_state {
  public:
@@ -44,7 +46,8 @@ class runtime_state {
   // Counts a command that waits for its turn; throws error{overloaded} at the limit.
   void admit();
   void post(actors::command_body body);
-  // Posts what `make` makes of a reply and waits for it. nullopt: no answer within `timeout`.
+  // Posts what `make` makes of a reply and waits for it. nullopt: no answer within `timeout`. Throws error{wrong_thread} on the executor's thread, which
+  // would wait for itself.
   template <class T, class Make>
   std::optional<T> ask(Make&& make, std::optional<duration> timeout = std::nullopt);
 
@@ -68,6 +71,7 @@ class runtime_state {
  private:
   void start_system();
   void start_router(std::vector<function> functions);
+  void refuse_on_executor(const actors::command_body& command);
   void wait_for(const caf::actor& ending);
   void run_messages();
   std::optional<duration> tell_slow_steps();
@@ -87,6 +91,7 @@ class runtime_state {
   std::unique_ptr<caf::actor_system_config> config_;
   std::unique_ptr<caf::actor_system> own_system_;
   caf::actor_system* system_ = nullptr;
+  const hosted_scheduler* hosted_ = nullptr;  // with options.executor
   caf::actor router_;
   router_handle gateway_;  // its requests are answered by the router
   std::atomic<std::size_t> waiting_{0};
@@ -98,7 +103,9 @@ class runtime_state {
 template <class T, class Make>
 std::optional<T> runtime_state::ask(Make&& make, std::optional<duration> timeout) {
   auto answer = std::make_shared<waiting_answer<T>>();
-  post(make(actors::reply_to<T>{[answer](std::variant<T, error> value) { answer->put(std::move(value)); }}));
+  actors::command_body command = make(actors::reply_to<T>{[answer](std::variant<T, error> value) { answer->put(std::move(value)); }});
+  refuse_on_executor(command);
+  post(std::move(command));
   if (environment_ != nullptr) {
     run_messages();
     if (!answer->is_there()) return std::nullopt;

@@ -17,6 +17,7 @@
 #include <caesura/caesura.hpp>
 #include <caesura/verify.hpp>
 
+#include "tests/support/program_loop.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace {
@@ -35,7 +36,7 @@ int rounds() {
 
 class everything {
  public:
-  explicit everything(const std::string& directory) : runtime_{settings(directory), functions()} {}
+  explicit everything(const std::string& directory, executor* executor = nullptr) : runtime_{settings(directory, executor), functions()} {}
 
   void play(std::uint64_t seed, const std::function<void(everything&, std::mt19937_64&)>& act) {
     threads_.emplace_back([this, seed, act] {
@@ -128,7 +129,7 @@ class everything {
   }
 
  private:
-  [[nodiscard]] options settings(const std::string& directory) {
+  [[nodiscard]] options settings(const std::string& directory, executor* executor) {
     return {.directory = directory,
             .step_threads = 4,
             .live_runs = 50,
@@ -136,7 +137,8 @@ class everything {
             .observer = {.on_run_ended = [this](const run_info& run) {
               const std::lock_guard lock{mutex_};
               if (!told_.insert(run.id).second) told_twice_.push_back(to_string(run.id));
-            }}};
+            }},
+            .executor = executor};
   }
 
   // What the other threads may have done meanwhile; and a thread may ask before there is any run.
@@ -167,7 +169,7 @@ class everything {
                      co_await step.sleep_for("nap", 2ms);
                      co_return co_await step.run("leaf", count);
                    }});
-    all.push_back({.id = "waits", .triggers = {{.event = "go/waits"}}, .cancel_on = stop_by_key, .timeouts = {.finish = 50ms}, .body = [count](context step) -> task<> {
+    all.push_back({.id = "waits", .triggers = {{.event = "go/waits"}}, .cancel_on = stop_by_key, .timeouts = {.finish = 200ms}, .body = [count](context step) -> task<> {
                      (void)co_await caesura::any(step.wait_for_event("news").when("event.data.key == async.data.key").timeout(20ms), step.sleep_for("limit", 10ms));
                      co_await step.run("after", count);
                    }});
@@ -223,14 +225,10 @@ class everything {
   std::vector<std::thread> threads_;
 };
 
-}  // namespace
-
-BOOST_AUTO_TEST_SUITE(threads)
-
-BOOST_AUTO_TEST_CASE(everything_at_once_comes_to_its_end_and_leaves_a_sound_file) {
+void play_everything(executor* executor) {
   const caesura::testing::temporary_directory directory;
   {
-    everything world{directory.path()};
+    everything world{directory.path(), executor};
     for (const std::uint64_t seed : {1, 2}) world.play(seed, [](everything& at, std::mt19937_64& random) { at.send(random); });
     world.play(3, [](everything& at, std::mt19937_64& random) { at.change(random); });
     world.play(4, [](everything& at, std::mt19937_64& random) { at.read(random); });
@@ -239,6 +237,17 @@ BOOST_AUTO_TEST_CASE(everything_at_once_comes_to_its_end_and_leaves_a_sound_file
   }
   const auto report = verify(directory.path());
   for (const auto& fault : report.faults) BOOST_ERROR(fault.text);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(threads)
+
+BOOST_AUTO_TEST_CASE(everything_at_once_comes_to_its_end_and_leaves_a_sound_file) { play_everything(nullptr); }
+
+BOOST_AUTO_TEST_CASE(everything_at_once_does_so_too_on_the_loop_of_the_program) {
+  caesura::testing::program_loop loop;
+  play_everything(&loop);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -3,12 +3,17 @@
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
+#include <future>
 #include <mutex>
 #include <set>
 #include <thread>
 
 #include <caesura/caesura.hpp>
 
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+
+#include "tests/support/program_loop.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace {
@@ -112,6 +117,61 @@ BOOST_AUTO_TEST_CASE(a_cancel_answered_while_a_step_executes_is_honoured_after_i
   BOOST_TEST((runtime.wait(run, patience).value().status == run_status::cancelled));
   BOOST_TEST(!went_on);
   BOOST_TEST(runtime.steps(run).size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(with_an_executor_bodies_and_observers_are_executed_on_its_thread_and_steps_are_not) {
+  const caesura::testing::temporary_directory directory;
+  caesura::testing::program_loop loop;
+  std::atomic<std::thread::id> body{};
+  std::atomic<std::thread::id> executing{};
+  std::promise<std::thread::id> told;
+  const function one_step{.id = "f", .triggers = {{.event = "go"}}, .body = [&](context step) -> task<> {
+                            co_await step.run("a", [&] { executing = std::this_thread::get_id(); });
+                            body = std::this_thread::get_id();
+                          }};
+  auto settings = small(directory.path());
+  settings.observer.on_run_ended = [&](const run_info&) { told.set_value(std::this_thread::get_id()); };
+  settings.executor = &loop;
+  runtime runtime{settings, {one_step}};
+  const auto run = runtime.send({.name = "go"}).runs.at(0);
+  BOOST_TEST((runtime.wait(run, patience)->status == run_status::completed));
+  BOOST_TEST((body.load() == loop.thread()));
+  BOOST_TEST((executing.load() != loop.thread()));
+  BOOST_TEST((told.get_future().get() == loop.thread()));
+}
+
+BOOST_AUTO_TEST_CASE(on_the_executors_thread_waiting_is_refused_and_reading_is_not) {
+  const caesura::testing::temporary_directory directory;
+  caesura::testing::program_loop loop;
+  auto settings = small(directory.path());
+  settings.executor = &loop;
+  runtime runtime{settings, {{.id = "f", .triggers = {{.event = "go"}}, .body = [](context) -> task<> { co_return; }}}};
+  const auto run = runtime.send({.name = "go"}).runs.at(0);
+  std::promise<std::string> refused;
+  loop.post([&] {
+    try {
+      (void)runtime.get(run);
+      runtime.send({.name = "go"});
+      refused.set_value("nothing");
+    } catch (const error& e) {
+      refused.set_value((e.code() == errc::wrong_thread ? "wrong_thread: " : "other: ") + std::string{e.what()});
+    }
+  });
+  BOOST_TEST(refused.get_future().get().starts_with("wrong_thread: a call that waits for the runtime was made on the thread of options.executor"));
+  BOOST_TEST((runtime.wait(run, patience)->status == run_status::completed));
+}
+
+BOOST_AUTO_TEST_CASE(an_executor_beside_an_actor_system_is_refused) {
+  const caesura::testing::temporary_directory directory;
+  caf::actor_system_config config;
+  caf::actor_system system{config};
+  auto settings = small(directory.path());
+  settings.actor_system = &system;
+  caesura::testing::program_loop loop;
+  settings.executor = &loop;
+  BOOST_CHECK_EXCEPTION((runtime{settings, {}}), error, [](const error& e) {
+    return e.code() == errc::invalid_argument && std::string{e.what()}.find("options.executor") != std::string::npos;
+  });
 }
 
 BOOST_AUTO_TEST_CASE(too_many_waiting_commands_are_answered_overloaded) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include <caesura/executor.hpp>
 #include <caesura/observer.hpp>
 #include <caesura/time.hpp>
 
@@ -32,6 +33,11 @@ struct options {
   std::size_t commit_siblings{16};
   duration slow_step{std::chrono::minutes{10}};  // the observer is told of a step that executes longer; zero: never
   caesura::observer observer{};
+  // Borrowed: the program's event loop; it outlives the runtime. Actors and commits then have no threads of their own but are executed by it, and observers
+  // are called on its thread (of what the constructor finds, on the constructor's): what one leads to in another costs no wake-up, which is less work for
+  // the machine as long as one core is enough for it. On that thread calls that wait for the runtime (send, cancel, wait, stop) throw
+  // error{wrong_thread}; reading is fine. `commit_delay` is then the loop's own affair (executor::post_last). Steps keep their threads. Null: threads. Not with `actor_system`.
+  caesura::executor* executor{nullptr};
   // Borrowed: the runtime's actors live in it, and it outlives the runtime. Null: the runtime has one of its own. Its scheduler should
   // use the policy "sharing": work stealing walks its queue and starves long ones, which is told as a diagnostic.
   caf::actor_system* actor_system{nullptr};
