@@ -167,9 +167,9 @@ std::vector<route> routes() {
 
 // ---- what the routes share
 
-document api_call::body() const {
+document api_call::body(const http::kept_members* kept) const {
   try {
-    return http::parse_json(asked.body);
+    return kept == nullptr ? http::parse_json(asked.body) : http::parse_json(asked.body, *kept);
   } catch (const error& e) {
     throw refusal{400, std::string{"the body is no JSON: "} + e.what()};
   }

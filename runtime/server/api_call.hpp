@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/server/api.hpp"
+#include "runtime/server/http/json_reader.hpp"
 
 namespace caesura::server {
 
@@ -28,7 +29,7 @@ struct api_call {
   std::vector<std::string> arguments{};  // what stands for the {names} of the route's path, in their order
 
   // Throw refusal{400} naming what is wrong.
-  [[nodiscard]] document body() const;
+  [[nodiscard]] document body(const http::kept_members* kept = nullptr) const;
   [[nodiscard]] nlohmann::json object() const;  // an empty body is {}
   [[nodiscard]] std::optional<time_point> query_time(const char* name) const;
   [[nodiscard]] std::size_t query_limit(std::size_t usual, std::size_t highest) const;

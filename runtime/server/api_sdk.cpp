@@ -196,7 +196,7 @@ response send_signal(const api_call& call) {
 }
 
 void checkpoint(const api_call& call) {
-  auto told = read_checkpoint(call.body());
+  auto told = read_checkpoint(call.body(&members_of_checkpoint()));
   const auto run = api_call::id_of<run_id>(call.arguments[0], "run");
   call.parts.runtime.checkpoint(run, told.activation, std::move(told.steps),
                                 [&counts = call.parts.counts, respond = call.respond, run](std::variant<remote::checkpoint_outcome, error> came) {

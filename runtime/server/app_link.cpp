@@ -15,7 +15,7 @@ namespace {
 
 std::int64_t unix_seconds() { return static_cast<std::int64_t>(std::time(nullptr)); }
 
-// What is written at once, on the router's thread: less work than waking another one. Not what is signed as well.
+// What is written at once, on the loop: less work than waking a worker. Not what is signed as well.
 constexpr std::size_t small_body_bytes = 4'096;
 
 bool is_small(const remote::call& value) {
@@ -25,7 +25,7 @@ bool is_small(const remote::call& value) {
   return bytes <= small_body_bytes;
 }
 
-http::client_options client_settings() { return {.longest_pause = std::chrono::milliseconds{5}}; }
+http::client_options client_settings() { return {.longest_pause = std::chrono::milliseconds{20}}; }
 
 remote::answer failed(const std::string& why) {
   return {.error = recorded_error{.name = "Error", .message = why}};
@@ -33,8 +33,8 @@ remote::answer failed(const std::string& why) {
 
 }  // namespace
 
-app_link::app_link(settings settings, workers& workers)
-    : settings_{std::move(settings)}, workers_{workers}, client_{std::make_unique<http::client>(client_settings())} {}
+app_link::app_link(settings settings, workers& workers, http::loop& loop)
+    : settings_{std::move(settings)}, workers_{workers}, client_{std::make_unique<http::client>(client_settings(), loop)} {}
 
 void app_link::make(const std::string& url, remote::call value, std::function<void(remote::answer)> done) {
   if (settings_.called) settings_.called(value);

@@ -15,7 +15,7 @@
 
 namespace caesura::server {
 
-// Calls apps by HTTP: small bodies are written at once, others on the workers, answers are read on the client's thread. Any thread.
+// Calls apps by HTTP: small bodies are written at once, others on the workers, answers are read on the loop. Any thread.
 class app_link {
  public:
   struct settings {
@@ -25,7 +25,7 @@ class app_link {
     std::function<void(const remote::call&)> called{};
     std::function<void(const remote::answer&, std::chrono::nanoseconds)> answered{};
   };
-  app_link(settings settings, workers& workers);
+  app_link(settings settings, workers& workers, http::loop& loop);
 
   // `url`: of the function's asking call.
   void make(const std::string& url, remote::call value, std::function<void(remote::answer)> done);

@@ -1,6 +1,7 @@
 #include "runtime/server/sdk_protocol.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <utility>
@@ -52,6 +53,8 @@ struct operation_members {
   document_view data{};
   document_view error{};
   document_view opts{};
+
+  static constexpr std::array<std::string_view, 7> names{"op", "id", "displayName", "name", "data", "error", "opts"};
 
   explicit operation_members(const document_view& map) {
     if (map.kind() != value_kind::map) return;
@@ -325,7 +328,9 @@ class answer_reader {
   answer answer_;
 };
 
-answer read_operations(const document_view& body, const http::response& response) {
+answer read_operations(const http::response& response) {
+  const auto told = response.body.empty() ? document{} : http::parse_json(response.body, {.names = operation_members::names});
+  const document_view body{told.bytes()};
   answer_reader reader;
   if (is_map(body)) {
     reader.read(operation_members{body});
@@ -529,6 +534,12 @@ std::optional<std::string> signal_got(const step_info& row) {
   return std::string{signal_of(event.text())};
 }
 
+const http::kept_members& members_of_checkpoint() {
+  static constexpr std::array<std::string_view, 8> names{"qi_id", "steps", "op", "id", "displayName", "name", "data", "error"};
+  static constexpr http::kept_members kept{.names = names, .within = "steps"};
+  return kept;
+}
+
 answer read_response(const http::response& response) try {
   if (response.status == 201) {
     const auto inner = unwrapped(response);
@@ -540,9 +551,8 @@ answer read_response(const http::response& response) try {
     return failed_attempt("Error", "the response with status " + std::to_string(response.status) + " did not come from an SDK: it lacks the header x-inngest-sdk");
   }
   if (is_good) {
-    auto body = response.body.empty() ? document{} : http::parse_json(response.body);
-    if (response.status == 206) return read_operations(document_view{body.bytes()}, response);
-    return {.is_completed = true, .output = std::move(body)};
+    if (response.status == 206) return read_operations(response);
+    return {.is_completed = true, .output = response.body.empty() ? document{} : http::parse_json(response.body)};
   }
   auto failed = failed_attempt("Error", "the app answered with status " + std::to_string(response.status));
   if (auto body = read_if_json(response.body); body.is_object()) {

@@ -10,6 +10,7 @@
 #include <caesura/function.hpp>
 #include <caesura/remote.hpp>
 
+#include "runtime/server/http/json_reader.hpp"
 #include "runtime/server/http/message.hpp"
 
 // What Inngest's SDKs and the server say to each other, as values: registration → functions, call → request body, response → answer. Pure: no
@@ -61,6 +62,8 @@ struct checkpoint {
   std::vector<remote::finished_step> steps{};
 };
 [[nodiscard]] checkpoint read_checkpoint(const document& body);
+// What read_checkpoint reads of a body.
+[[nodiscard]] const http::kept_members& members_of_checkpoint();
 
 // An event as a client sends it. Throws error{invalid_event} naming what is wrong.
 [[nodiscard]] event read_event(const nlohmann::json& json);

@@ -20,11 +20,6 @@ namespace caesura::server {
 
 namespace {
 
-// While many calls are out to apps that are slow.
-constexpr duration longest_commit_delay = std::chrono::milliseconds{10};
-// Between two calls a run of an app does less than it costs to wake another thread for it.
-constexpr std::size_t scheduler_threads = 1;
-
 bool is_loopback(const std::string& host) {
   const bool is_number = std::ranges::all_of(host, [](char c) { return c == '.' || (c >= '0' && c <= '9'); });
   return host == "localhost" || host == "::1" || (is_number && host.starts_with("127."));
@@ -48,6 +43,16 @@ const server_options& checked(const server_options& options) {
   return options;
 }
 
+class loop_executor final : public executor {
+ public:
+  explicit loop_executor(http::loop& loop) : loop_{loop} {}
+  void post(std::function<void()> work) override { loop_.post(std::move(work)); }
+  void post_last(std::function<void()> work) override { loop_.post_last(std::move(work)); }
+
+ private:
+  http::loop& loop_;
+};
+
 }  // namespace
 
 // Built in this order; ended by stop in the order in which nobody waits for somebody who is gone.
@@ -59,7 +64,7 @@ class server::core {
         keys_{keys_of(options_)},
         feed_{{.clients = options_.stream_clients, .queued_bytes = options_.stream_queue_bytes, .heartbeat = options_.stream_heartbeat}},
         workers_{options_.workers},
-        link_{link_settings(), workers_},
+        link_{link_settings(), workers_, loop_},
         runtime_{std::in_place, runtime_options(), functions()},
         parts_{.runtime = *runtime_,
                .apps = apps_,
@@ -73,11 +78,12 @@ class server::core {
     for (const auto& key : keys_) parts_.hashed_keys.push_back(http::hashed_key(key));
     http::listener_options listening{.host = options_.host, .port = options_.port};
     listening.extra_headers.add("x-inngest-server-kind", "dev");
-    listener_.emplace(std::move(listening), [this](http::request&& request, http::responder respond) {
+    const auto handle = [this](http::request&& request, const http::responder& respond) {
       if (!may_wait(request)) return caesura::server::answer(parts_, request, respond);
       auto shared = std::make_shared<http::request>(std::move(request));
       workers_.post([this, shared, respond] { caesura::server::answer(parts_, *shared, respond); });
-    });
+    };
+    listener_.emplace(std::move(listening), handle, loop_);
   }
   ~core() { stop(std::chrono::milliseconds{0}); }
 
@@ -96,7 +102,7 @@ class server::core {
 
  private:
   caesura::options runtime_options() {
-    return {.directory = options_.directory, .scheduler_threads = scheduler_threads, .commit_delay = longest_commit_delay, .observer = observing()};
+    return {.directory = options_.directory, .observer = observing(), .executor = &executor_};
   }
 
   std::vector<function> functions() {
@@ -179,6 +185,8 @@ class server::core {
   metrics metrics_;
   run_feed feed_;
   std::mutex registering_;
+  http::loop loop_;  // sockets, actors and commits
+  loop_executor executor_{loop_};
   workers workers_;
   app_link link_;
   std::optional<caesura::runtime> runtime_;
