@@ -170,10 +170,12 @@ class server::core {
     auto made = options_.observer;
     made.on_run_ended = [this, next = options_.observer.on_run_ended](const run_info& run) {
       metrics_.count_ended(run.status);
-      nlohmann::json more{{"status", status_text(run.status)}, {"state", to_string(run.status)}, {"ended_at", time_or_null(run.ended_at)}};
-      if (run.error) more["error"] = run.error->message;
-      if (run.cancelled_by) more["reason"] = run.cancelled_by->reason;
-      feed_.tell("run.ended", run.function, run.id, std::move(more));
+      if (feed_.clients() > 0) {
+        nlohmann::json more{{"status", status_text(run.status)}, {"state", to_string(run.status)}, {"ended_at", time_or_null(run.ended_at)}};
+        if (run.error) more["error"] = run.error->message;
+        if (run.cancelled_by) more["reason"] = run.cancelled_by->reason;
+        feed_.tell("run.ended", run.function, run.id, std::move(more));
+      }
       if (next) next(run);
     };
     return made;

@@ -21,7 +21,7 @@ struct server_options {
   std::vector<std::string> event_keys{};  // empty: any key may send events; needed to listen on more than this machine
   std::size_t workers{16};              // requests that wait for a commit at once
   std::optional<duration> retry_interval{};  // in place of the table of delays; for tests
-  caesura::observer observer{};
+  caesura::observer observer{};             // called on the thread of sockets, actors and commits, which it must not hold up
   std::size_t stream_clients{64};           // that follow GET /v1/stream at once
   std::size_t stream_queue_bytes{256 * 1024};  // for one that reads slowly, which is dropped beyond
   duration stream_heartbeat{std::chrono::seconds{15}};
