@@ -64,6 +64,7 @@ void connection::begin_request() {
 }
 
 void connection::read_request() {
+  has_answered_ = true;
   phase_ = phase::idle;
   begin_request();
   if (reader_->buffer.size() > 0) {
@@ -93,7 +94,7 @@ void connection::take(error_code ec, std::size_t size) {
   reader_->buffer.commit(size);
   if (!ec && phase_ == phase::idle) {
     phase_ = phase::receiving;
-    set_deadline(registry_->options.header_timeout);
+    if (has_answered_) set_deadline(registry_->options.header_timeout);  // the first header's began with the connection
   }
   if (ec == net::error::eof && reader_->parser->got_some()) reader_->parser->put_eof(ec);
   if (ec) {
