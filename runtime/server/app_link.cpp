@@ -17,6 +17,8 @@ std::int64_t unix_seconds() { return static_cast<std::int64_t>(std::time(nullptr
 
 // What is written at once, on the loop: less work than waking a worker. Not what is signed as well.
 constexpr std::size_t small_body_bytes = 4'096;
+// What is not read on the loop: others would wait for it.
+constexpr std::size_t large_body_bytes = 65'536;
 
 bool is_small(const remote::call& value) {
   std::size_t bytes = value.trigger.data.bytes().size();
@@ -64,10 +66,15 @@ void app_link::make(const std::string& url, remote::call value, std::function<vo
     request.headers.add("x-inngest-server-kind", "dev");
     request.headers.add("x-run-id", to_string(value.run));
     request.headers.add("x-inngest-step-id", value.step);
-    send_signed(std::move(request), 0, [this, end](http::outcome outcome) {
-      if (const auto* response = std::get_if<http::response>(&outcome)) {
-        const auto fault = fault_of_signature(*response);
-        end(fault ? failed(*fault) : read_response(*response));
+    const auto read = [this, end](const http::response& response) {
+      const auto fault = fault_of_signature(response);
+      end(fault ? failed(*fault) : read_response(response));
+    };
+    send_signed(std::move(request), 0, [this, end, read](http::outcome outcome) {
+      if (auto* response = std::get_if<http::response>(&outcome); response != nullptr && response->body.size() > large_body_bytes) {
+        workers_.post([read, whole = std::move(*response)] { read(whole); });
+      } else if (response != nullptr) {
+        read(*response);
       } else if (is_closing()) {
         end({.is_given_up = true});
       } else {

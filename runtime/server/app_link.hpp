@@ -15,7 +15,7 @@
 
 namespace caesura::server {
 
-// Calls apps by HTTP: small bodies are written at once, others on the workers, answers are read on the loop. Any thread.
+// Calls apps by HTTP: small bodies are written at once and answers read on the loop, large ones of both on the workers. Any thread.
 class app_link {
  public:
   struct settings {

@@ -129,6 +129,17 @@ BOOST_AUTO_TEST_CASE(a_call_that_cannot_be_written_fails_and_the_server_goes_on)
   BOOST_TEST(world.ended(run)["output"]["message"].get<std::string>().find("cannot be written") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(large_answers_and_the_large_calls_after_them_arrive_whole) {
+  const std::string large(300'000, 'x');
+  fake_app app{[&](const json& call) -> json {
+    if (call["steps"].empty()) return json::array({{{"op", "StepRun"}, {"id", "h"}, {"displayName", "large"}, {"data", large}}});
+    return call["steps"]["h"]["data"].get<std::string>() + "!";
+  }};
+  server_world world;
+  world.ask("POST", "/fn/register", app.registration());
+  BOOST_TEST((world.ended(world.start({{"id", 1}}))["output"] == large + "!"));
+}
+
 BOOST_AUTO_TEST_CASE(a_server_that_others_can_reach_needs_keys) {
   const testing::temporary_directory directory;
   BOOST_CHECK_EXCEPTION((server::server{{.directory = directory.path(), .host = "0.0.0.0", .port = 0}}), error,

@@ -134,7 +134,7 @@ class connection : public std::enable_shared_from_this<connection> {
   void wait_for_deadline();
   void on_deadline();
 
-  std::shared_ptr<connection_registry> registry_;
+  std::shared_ptr<connection_registry> registry_;  // first, as the socket needs its loop
   loop_socket socket_;
   loop_timer timer_;
   std::optional<std::chrono::steady_clock::time_point> deadline_;
