@@ -88,7 +88,7 @@ BOOST_AUTO_TEST_CASE(an_idle_connection_is_closed_in_time) {
   BOOST_TEST(fetch(http, {.url = url_of(server)}).status == 200);
 }
 
-void check_a_hundred_at_once(const client_options& options) {
+BOOST_AUTO_TEST_CASE(a_hundred_at_once_are_each_answered_from_another_thread) {
   std::mutex mutex;
   std::vector<std::pair<std::string, responder>> waiting;
   std::promise<void> all_are_there;
@@ -97,7 +97,7 @@ void check_a_hundred_at_once(const client_options& options) {
                     waiting.emplace_back(received.body, std::move(respond));
                     if (waiting.size() == 100) all_are_there.set_value();
                   }};
-  client http{options};
+  client http;
   std::vector<std::future<outcome>> answers;
   for (int i = 0; i < 100; ++i) answers.push_back(http_test::send(http, {.url = url_of(server), .body = std::to_string(i)}));
   await(all_are_there.get_future());
@@ -111,10 +111,13 @@ void check_a_hundred_at_once(const client_options& options) {
   answering.join();
 }
 
-BOOST_AUTO_TEST_CASE(a_hundred_at_once_are_each_answered_from_another_thread) { check_a_hundred_at_once({}); }
-
-BOOST_AUTO_TEST_CASE(a_hundred_at_once_are_each_answered_although_the_client_pauses) {
-  check_a_hundred_at_once({.paused_from = 1, .longest_pause = 1ms});
+BOOST_AUTO_TEST_CASE(a_pause_is_a_fifth_of_what_many_slow_calls_take_and_no_longer_than_is_set) {
+  const client_options options{.paused_from = 16, .longest_pause = 20ms};
+  BOOST_TEST((pause_with(16, 50ms, options) == 10ms));
+  BOOST_TEST((pause_with(16, 1h, options) == 20ms));
+  BOOST_TEST((pause_with(15, 50ms, options) == 0ms));
+  BOOST_TEST((pause_with(16, 9ms, options) == 0ms));  // too short to be worth it
+  BOOST_TEST((pause_with(1'000, 1h, client_options{}) == 0ms));
 }
 
 BOOST_AUTO_TEST_CASE(requests_beyond_the_limit_wait_their_turn) {

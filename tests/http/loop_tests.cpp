@@ -1,6 +1,7 @@
 #include <future>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <thread>
 #include <vector>
 

@@ -36,7 +36,8 @@ struct options {
   // Borrowed: the program's event loop; it outlives the runtime. Actors and commits then have no threads of their own but are executed by it, and observers
   // are called on its thread (of what the constructor finds, on the constructor's): what one leads to in another costs no wake-up, which is less work for
   // the machine as long as one core is enough for it. On that thread calls that wait for the runtime (send, cancel, wait, stop) throw
-  // error{wrong_thread}; reading is fine. `commit_delay` is then the loop's own affair (executor::post_last). Steps keep their threads. Null: threads. Not with `actor_system`.
+  // error{wrong_thread}; reading is fine. `commit_delay` is then the loop's own affair (executor::post_last). Steps keep their threads. Null: threads of the
+  // runtime's own. Not with `actor_system`.
   caesura::executor* executor{nullptr};
   // Borrowed: the runtime's actors live in it, and it outlives the runtime. Null: the runtime has one of its own. Its scheduler should
   // use the policy "sharing": work stealing walks its queue and starves long ones, which is told as a diagnostic.

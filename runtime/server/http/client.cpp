@@ -169,13 +169,8 @@ class client::core : public std::enable_shared_from_this<client::core> {
     }
   }
 
-  // A short pause saves less than it costs.
   void set_pause() {
-    if (options_.longest_pause <= std::chrono::microseconds::zero()) return;
-    constexpr int share = 5;
-    constexpr std::chrono::milliseconds shortest{2};
-    const auto pause = std::min<std::chrono::nanoseconds>(options_.longest_pause, usual_call_ / share);
-    loop_.pause = calls_.size() >= options_.paused_from && pause >= shortest ? pause : std::chrono::nanoseconds::zero();
+    if (options_.longest_pause > std::chrono::microseconds::zero()) loop_.pause = pause_with(calls_.size(), usual_call_, options_);
   }
 
   void find_link(const call_ptr& one) {
@@ -518,6 +513,13 @@ client::token client::send(outgoing request, std::function<void(outcome)> callba
 }
 
 void client::cancel(token which) { core_->post_cancel(which); }
+
+std::chrono::nanoseconds pause_with(std::size_t calls, std::chrono::nanoseconds usual_call, const client_options& options) {
+  constexpr int share = 5;
+  constexpr std::chrono::milliseconds shortest{2};
+  const auto pause = std::min<std::chrono::nanoseconds>(options.longest_pause, usual_call / share);
+  return calls >= options.paused_from && pause >= shortest ? pause : std::chrono::nanoseconds::zero();
+}
 
 std::string_view to_string(failure_kind kind) noexcept {
   switch (kind) {

@@ -30,6 +30,9 @@ struct client_options {
   std::chrono::microseconds longest_pause{0};
 };
 
+// The pause that is due with so many calls under way which take so long of late; one of less than 2 ms saves less than it costs and is none. Pure.
+[[nodiscard]] std::chrono::nanoseconds pause_with(std::size_t calls, std::chrono::nanoseconds usual_call, const client_options& options);
+
 struct outgoing {
   std::string method{"POST"};
   std::string url;

@@ -61,7 +61,7 @@ class connection_registry {
 
   // Each open connection is told; returns once none is open, at the latest after `patience`.
   void end_gracefully(std::chrono::milliseconds patience);
-  // Returns once every connection is closed and what was posted has been executed. Not on the loop.
+  // Returns once every connection is closed, and so the handler is not called any more. Not on the loop.
   void close_all();
   // From here on post() refuses.
   void set_over();

@@ -49,11 +49,9 @@ void connection_registry::end_gracefully(std::chrono::milliseconds patience) {
 
 void connection_registry::close_all() {
   for (const auto& one : snapshot()) post([one] { one->close(); });
-  // Handlers of what was closed stand behind that, and so does what they post.
-  for (int turns = 0; turns < 3; ++turns) {
-    std::promise<void> is_through;
-    if (post([&] { is_through.set_value(); })) is_through.get_future().wait();
-  }
+  // From here on whatever is still to come of a connection finds it closed.
+  std::promise<void> is_through;
+  if (post([&] { is_through.set_value(); })) is_through.get_future().wait();
 }
 
 void connection_registry::set_over() {

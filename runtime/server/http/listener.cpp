@@ -2,6 +2,7 @@
 
 #include "runtime/server/http/connection.hpp"
 
+#include <future>
 #include <memory>
 #include <mutex>
 
@@ -43,6 +44,7 @@ class listener::core {
       acceptor_.close(ignored);
       pause_.cancel();
     });
+    has_accepted_last_.get_future().wait();
     registry_->end_gracefully(patience);
     registry_->close_all();
     registry_->set_over();
@@ -73,7 +75,7 @@ class listener::core {
 
   void accept() {
     acceptor_.async_accept([this](const error_code& ec, loop_socket socket) {
-      if (!acceptor_.is_open()) return;
+      if (!acceptor_.is_open()) return has_accepted_last_.set_value();
       if (!ec) {
         take(std::move(socket));
         accept();
@@ -81,8 +83,9 @@ class listener::core {
         accept();
       } else {
         pause_.expires_after(back_off);
-        pause_.async_wait([this](const error_code& cancelled) {
-          if (!cancelled && acceptor_.is_open()) accept();
+        pause_.async_wait([this](const error_code&) {
+          if (!acceptor_.is_open()) return has_accepted_last_.set_value();
+          accept();
         });
       }
     });
@@ -101,6 +104,7 @@ class listener::core {
   std::shared_ptr<connection_registry> registry_;  // owners: the listener, its connections and whoever will answer
   net::basic_socket_acceptor<tcp, loop_executor> acceptor_;
   loop_timer pause_;
+  std::promise<void> has_accepted_last_;  // by the last of the handlers above: none of them comes any more
   std::uint16_t port_{0};
   std::mutex stop_mutex_;
   bool is_stopped_{false};
