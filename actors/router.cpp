@@ -97,7 +97,9 @@ void router::take(command_ptr command) {
   try {
     open_batch();
     batch_.push_back(command);
+    const auto began = std::chrono::steady_clock::now();
     apply_one(*command);
+    worked_ += std::chrono::steady_clock::now() - began;
   } catch (...) {
     auto batch = std::exchange(batch_, {});
     take_back();
@@ -185,6 +187,7 @@ void router::open_batch() {
   wait_for_more();
   tx_ = store_.begin_write();
   opened_at_ = std::chrono::steady_clock::now();
+  worked_ = {};
   ports_.request_flush();
 }
 
@@ -229,7 +232,7 @@ void router::add_refusal(const command& command, const error& why) {
 bool router::is_batch_full() const {
   const auto& limits = state_->limits;
   return tx_ && (batch_.size() >= limits.commands_per_batch || tx_->written_bytes() >= limits.bytes_per_batch ||
-                 std::chrono::steady_clock::now() - opened_at_ >= limits.time_per_batch);
+                 worked_ >= limits.time_per_batch);
 }
 
 void router::flush() {

@@ -95,6 +95,7 @@ class router {
   std::vector<command_ptr> batch_;
   outputs out_;
   std::chrono::steady_clock::time_point opened_at_{};
+  std::chrono::steady_clock::duration worked_{};  // on the commands of this batch; not what passed between them
   commit_pace pace_;
   std::chrono::steady_clock::time_point committed_at_{};
 
