@@ -43,7 +43,7 @@ struct limits {
   std::size_t outbox_per_turn{100};
   std::size_t commands_per_batch{1'000};
   std::size_t bytes_per_batch{8 * 1024 * 1024};
-  std::chrono::steady_clock::duration time_per_batch{std::chrono::milliseconds{5}};
+  std::chrono::steady_clock::duration time_per_batch{std::chrono::milliseconds{5}};  // that its commands take, not that passes between them
   std::chrono::nanoseconds commit_delay{0};  // see commit_pace
   std::size_t commit_siblings{16};
   std::uint8_t interruptions{3};            // a step that was executing at more crashes than this fails

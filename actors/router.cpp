@@ -97,9 +97,9 @@ void router::take(command_ptr command) {
   try {
     open_batch();
     batch_.push_back(command);
-    const auto began = std::chrono::steady_clock::now();
+    const auto began = ports_.stopwatch();
     apply_one(*command);
-    worked_ += std::chrono::steady_clock::now() - began;
+    worked_ += ports_.stopwatch() - began;
   } catch (...) {
     auto batch = std::exchange(batch_, {});
     take_back();
@@ -186,7 +186,7 @@ void router::open_batch() {
   if (tx_) return;
   wait_for_more();
   tx_ = store_.begin_write();
-  opened_at_ = std::chrono::steady_clock::now();
+  opened_at_ = ports_.stopwatch();
   worked_ = {};
   ports_.request_flush();
 }
@@ -252,7 +252,7 @@ void router::flush() {
     return;
   }
   if (ports_.sleep) {
-    const auto now = std::chrono::steady_clock::now();
+    const auto now = ports_.stopwatch();
     pace_.committed(batch_.size(), now - opened_at_, now - committed_at_);
     committed_at_ = now;
   }

@@ -33,6 +33,8 @@ class router {
     std::function<void(std::shared_ptr<step_job>)> start{};
     std::function<void(std::optional<time_point>)> set_alarm{};  // to call take(fire_timers) then
     std::function<void(std::chrono::nanoseconds)> sleep{};  // while the mailbox fills; none: commits never wait for more commands
+    // How long a command took, and how far apart commits are.
+    std::function<std::chrono::steady_clock::time_point()> stopwatch{std::chrono::steady_clock::now};
     observations observer{};
     order_watch watch{};
   };

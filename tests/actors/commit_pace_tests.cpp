@@ -70,7 +70,7 @@ BOOST_AUTO_TEST_CASE(a_commit_of_nothing_changes_nothing) {
 // What comes while the router waits is to be in the same commit: it stands ahead of the flush.
 BOOST_AUTO_TEST_CASE(the_router_waits_before_it_asks_to_be_flushed) {
   caesura::testing::bench bench{{caesura::testing::usual_function()}, [](caesura::actors::limits& limits) {
-                                  limits.commit_delay = 1h;  // so that no machine is too slow for the time since the first commit to seem long
+                                  limits.commit_delay = 1h;
                                   limits.commit_siblings = 1;
                                 }};
   bench.started_run(1);  // under way from here on

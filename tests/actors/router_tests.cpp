@@ -29,6 +29,24 @@ BOOST_FIXTURE_TEST_CASE(nothing_leaves_before_the_commit, bench) {
   BOOST_TEST(spawns.size() == 1U);
 }
 
+// A loop pauses before what is last: a batch that ended by the time that passes would be cut in two by each pause.
+BOOST_FIXTURE_TEST_CASE(a_batch_ends_by_the_time_that_its_commands_take, bench) {
+  const auto most = core->state().limits.time_per_batch;
+  const auto before = commits;
+  send("go", 1);
+  real += 10 * most;
+  send("go", 2);
+  BOOST_TEST(commits == before);
+  command_takes = most / 2;
+  send("go", 3);
+  BOOST_TEST(commits == before);
+  send("go", 4);
+  BOOST_TEST(commits == before + 1);
+  BOOST_TEST(spawns.size() == 4U);
+  send("go", 5);  // begins from nothing
+  BOOST_TEST(commits == before + 1);
+}
+
 BOOST_FIXTURE_TEST_CASE(the_gate_is_closed_before_the_cancel_is_answered, bench) {
   const auto run = started_run();
   bool is_answered = false;

@@ -54,6 +54,8 @@ struct bench {
   std::deque<command_body> to_self;
   std::vector<std::string> said;
   bool wants_flush = false;
+  std::chrono::steady_clock::time_point real{std::chrono::hours{1}};  // goes on only as a test says
+  std::chrono::nanoseconds command_takes{0};
   struct slept {
     std::chrono::nanoseconds length;
     bool was_flush_wanted;
@@ -76,7 +78,6 @@ struct bench {
     tx->commit();
     state->functions = std::move(table);
     state->limits.sweep_threshold = 0;
-    state->limits.time_per_batch = std::chrono::hours{1};  // no real clock ends a batch
     adjust(state->limits);
     core = std::make_unique<router>(
         store, std::move(state), clock, 7,
@@ -89,7 +90,9 @@ struct bench {
                       .start = [this](std::shared_ptr<step_job> job) { started.push_back(std::move(job)); },
                       .set_alarm = [](std::optional<time_point>) {},
                       .sleep = [this](std::chrono::nanoseconds length) { sleeps.push_back({length, wants_flush}); },
-                      .observer = {.diagnosed = [this](const diagnostic& d) { said.push_back(d.text); }}});
+                      .stopwatch = [this] { return real; },
+                      .observer = {.diagnosed = [this](const diagnostic& d) { said.push_back(d.text); }},
+                      .watch = {.applying = [this] { real += command_takes; }}});
   }
 
   void take(command_body body) { core->take(std::make_shared<const command>(command{std::move(body)})); }
