@@ -18,7 +18,8 @@ bool is_recorded(const std::vector<storage::step_record>& rows, const std::strin
 
 void record_steps(turn& now, const run_ptr& run, const checkpoint_run& command) {
   auto after = *run;
-  const auto newest = now.tx.steps_of(run->id, run->step_count > rows_looked_at ? run->step_count - rows_looked_at : 0);
+  std::vector<storage::step_record> newest;
+  if (run->step_count > 0) newest = now.tx.steps_of(run->id, run->step_count - std::min(run->step_count, rows_looked_at));
   std::vector<step_info> rows;
   for (const auto& step : command.steps) {
     if (is_recorded(newest, step.id) || is_recorded(rows, step.id)) continue;

@@ -66,33 +66,35 @@ constexpr std::array table{
     entry{{"POST", "/v1/functions/{function_id}/resume"}, access::key, api::resume_function},
 };
 
-// The segments of a target's path, each decoded for itself: what is escaped in one is no separator.
-std::vector<std::string> segments_of(std::string_view target) {
-  target = target.substr(0, target.find('?'));
-  std::vector<std::string> segments;
-  while (!target.empty()) {
-    const auto part = target.substr(0, target.find('/'));
-    if (!part.empty()) segments.push_back(http::decode_percent(part).value_or(std::string{part}));
-    target.remove_prefix(std::min(part.size() + 1, target.size()));
-  }
-  return segments;
+// The next segment of a path that is not empty; what is behind it stays in `path`. Empty: there is none.
+std::string_view take_segment(std::string_view& path) {
+  path.remove_prefix(std::min(path.find_first_not_of('/'), path.size()));
+  const auto segment = path.substr(0, path.find('/'));
+  path.remove_prefix(segment.size());
+  return segment;
 }
 
-// What stands for the {names} of the pattern; nullopt: the path is another one.
-std::optional<std::vector<std::string>> match(std::string_view pattern, const std::vector<std::string>& segments) {
+// Decoded by itself: what is escaped in it is no separator.
+std::string decoded(std::string_view segment) { return http::decode_percent(segment).value_or(std::string{segment}); }
+
+bool stands_for(std::string_view segment, std::string_view name) {
+  return segment == name || (segment.find('%') != std::string_view::npos && decoded(segment) == name);
+}
+
+// What stands for the {names} of the pattern; nullopt: the target's path is another one.
+std::optional<std::vector<std::string>> match(std::string_view pattern, std::string_view target) {
   std::vector<std::string> arguments;
-  for (const auto& segment : segments) {
-    if (pattern.empty()) return std::nullopt;
-    pattern.remove_prefix(1);
-    const auto part = pattern.substr(0, pattern.find('/'));
-    pattern.remove_prefix(part.size());
+  auto path = target.substr(0, target.find('?'));
+  for (;;) {
+    const auto part = take_segment(pattern);
+    const auto segment = take_segment(path);
+    if (part.empty() || segment.empty()) return part.empty() && segment.empty() ? std::optional{std::move(arguments)} : std::nullopt;
     if (part.starts_with('{')) {
-      arguments.push_back(segment);
-    } else if (part != segment) {
+      arguments.push_back(decoded(segment));
+    } else if (!stands_for(segment, part)) {
       return std::nullopt;
     }
   }
-  return pattern.empty() ? std::optional{std::move(arguments)} : std::nullopt;
 }
 
 void check_key(const api_parts& parts, const request& asked) {
@@ -109,11 +111,10 @@ void check_key(const api_parts& parts, const request& asked) {
 
 // nullopt: the route answers for itself.
 std::optional<response> perform(const api_parts& parts, const request& asked, const http::responder& respond) {
-  const auto segments = segments_of(asked.target);
   const std::string_view method = asked.method == "HEAD" ? "GET" : std::string_view{asked.method};
   std::string allowed;
   for (const auto& one : table) {
-    auto arguments = match(one.where.path, segments);
+    auto arguments = match(one.where.path, asked.target);
     if (!arguments) continue;
     if (one.where.method != method) {
       allowed += (allowed.empty() ? "" : ", ") + std::string{one.where.method};
@@ -155,8 +156,7 @@ void answer(const api_parts& parts, const request& request, const http::responde
 bool may_wait(const request& asked) {
   constexpr std::size_t small_body_bytes = 4'096;  // read in less time than another thread needs to wake up
   if (asked.body.size() > small_body_bytes) return true;
-  const auto segments = segments_of(asked.target);
-  return std::ranges::none_of(table, [&](const entry& one) { return !one.waits && one.where.method == asked.method && match(one.where.path, segments); });
+  return std::ranges::none_of(table, [&](const entry& one) { return !one.waits && one.where.method == asked.method && match(one.where.path, asked.target); });
 }
 
 std::vector<route> routes() {

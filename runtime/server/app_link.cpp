@@ -1,6 +1,8 @@
 #include "runtime/server/app_link.hpp"
 
+#include <array>
 #include <ctime>
+#include <string_view>
 #include <utility>
 
 #include "runtime/server/http/json_reader.hpp"
@@ -27,7 +29,10 @@ bool is_small(const remote::call& value) {
   return bytes <= small_body_bytes;
 }
 
-http::client_options client_settings() { return {.longest_pause = std::chrono::milliseconds{20}}; }
+// What is read of an answer to a call; what a streamed one has stands in its body.
+constexpr std::array<std::string_view, 5> headers_of_answers{"x-inngest-sdk", "x-inngest-no-retry", "retry-after", "x-inngest-req-version", "x-inngest-signature"};
+
+http::client_options client_settings() { return {.longest_pause = std::chrono::milliseconds{40}}; }
 
 remote::answer failed(const std::string& why) {
   return {.error = recorded_error{.name = "Error", .message = why}};
@@ -40,49 +45,56 @@ app_link::app_link(settings settings, workers& workers, http::loop& loop)
 
 void app_link::make(const std::string& url, remote::call value, std::function<void(remote::answer)> done) {
   if (settings_.called) settings_.called(value);
-  const auto began = std::chrono::steady_clock::now();
-  auto end = [this, began, done = std::move(done)](remote::answer answer) {
-    if (settings_.answered) settings_.answered(answer, std::chrono::steady_clock::now() - began);
-    done(std::move(answer));
-  };
-  const bool is_quick = settings_.signing_keys.empty() && is_small(value);
-  auto write_and_send = [this, url, value = std::move(value), end = std::move(end)]() mutable {
-    const auto target = url_of_step(url, value.step);
-    if (!target) {
-      end(failed("the app's URL \"" + url + "\" is neither http:// nor https://"));
-      return;
-    }
-    value.trigger.name = shown_name(value.trigger.name);
-    for (auto& one : value.events) one.name = shown_name(one.name);
-    http::outgoing request{.url = *target, .timeout = settings_.call_timeout};
-    try {
-      request.body = body_of(value);
-    } catch (const std::exception& e) {  // what is recorded is nested so deep that the body would be deeper than JSON may be here
-      end(failed(std::string{"the call cannot be written: "} + e.what()));
-      return;
-    }
-    request.headers.add("content-type", "application/json");
-    request.headers.add("user-agent", "Inngest");
-    request.headers.add("x-inngest-server-kind", "dev");
-    request.headers.add("x-run-id", to_string(value.run));
-    request.headers.add("x-inngest-step-id", value.step);
-    const auto read = [this, end](const http::response& response) {
-      const auto fault = fault_of_signature(response);
-      end(fault ? failed(*fault) : read_response(response));
-    };
-    send_signed(std::move(request), 0, [this, end, read](http::outcome outcome) {
-      if (auto* response = std::get_if<http::response>(&outcome); response != nullptr && response->body.size() > large_body_bytes) {
-        workers_.post([read, whole = std::move(*response)] { read(whole); });
-      } else if (response != nullptr) {
-        read(*response);
-      } else if (is_closing()) {
-        end({.is_given_up = true});
-      } else {
-        end(failed(std::get<http::failure>(outcome).text));
-      }
-    });
-  };
-  is_quick ? write_and_send() : workers_.post(std::move(write_and_send));
+  auto out = std::make_shared<call_out>(call_out{.url = url, .value = std::move(value), .done = std::move(done)});
+  if (settings_.signing_keys.empty() && is_small(out->value)) {
+    write_and_send(out);
+  } else {
+    workers_.post([this, out = std::move(out)] { write_and_send(out); });
+  }
+}
+
+void app_link::write_and_send(const std::shared_ptr<call_out>& out) {
+  auto value = std::exchange(out->value, {});
+  const auto target = url_of_step(out->url, value.step);
+  if (!target) return end(*out, failed("the app's URL \"" + out->url + "\" is neither http:// nor https://"));
+  value.trigger.name = shown_name(value.trigger.name);
+  for (auto& one : value.events) one.name = shown_name(one.name);
+  http::outgoing request{.url = *target, .kept_headers = headers_of_answers, .timeout = settings_.call_timeout};
+  try {
+    request.body = body_of(value);
+  } catch (const std::exception& e) {  // what is recorded is nested so deep that the body would be deeper than JSON may be here
+    return end(*out, failed(std::string{"the call cannot be written: "} + e.what()));
+  }
+  constexpr std::size_t fields = 6;  // with a signature
+  request.headers.reserve(fields);
+  request.headers.add("content-type", "application/json");
+  request.headers.add("user-agent", "Inngest");
+  request.headers.add("x-inngest-server-kind", "dev");
+  request.headers.add("x-run-id", to_string(value.run));
+  request.headers.add("x-inngest-step-id", std::move(value.step));
+  send_signed(std::move(request), 0, [this, out](http::outcome outcome) { take(out, std::move(outcome)); });
+}
+
+void app_link::take(const std::shared_ptr<call_out>& out, http::outcome outcome) {
+  if (auto* response = std::get_if<http::response>(&outcome); response != nullptr && response->body.size() > large_body_bytes) {
+    workers_.post([this, out, whole = std::move(*response)] { read(*out, whole); });
+  } else if (response != nullptr) {
+    read(*out, *response);
+  } else if (is_closing()) {
+    end(*out, {.is_given_up = true});
+  } else {
+    end(*out, failed(std::get<http::failure>(outcome).text));
+  }
+}
+
+void app_link::read(const call_out& out, const http::response& response) {
+  const auto fault = fault_of_signature(response);
+  end(out, fault ? failed(*fault) : read_response(response));
+}
+
+void app_link::end(const call_out& out, remote::answer answer) {
+  if (settings_.answered) settings_.answered(answer, std::chrono::steady_clock::now() - out.began);
+  out.done(std::move(answer));
 }
 
 // An SDK whose framework has parsed the body signs what it makes of it again, in the one canonical form.

@@ -35,6 +35,18 @@ class app_link {
   void close();
 
  private:
+  // A call on its way; owned by what is posted, sent or waits for it.
+  struct call_out {
+    std::string url;
+    remote::call value;
+    std::function<void(remote::answer)> done;
+    std::chrono::steady_clock::time_point began{std::chrono::steady_clock::now()};
+  };
+
+  void write_and_send(const std::shared_ptr<call_out>& out);
+  void take(const std::shared_ptr<call_out>& out, http::outcome outcome);
+  void read(const call_out& out, const http::response& response);
+  void end(const call_out& out, remote::answer answer);
   [[nodiscard]] std::string body_of(const remote::call& value) const;
   // Signs and sends; with the fallback key when the app refuses the first, which it does while keys are being replaced.
   void send_signed(http::outgoing request, std::size_t key, std::function<void(http::outcome)> done);

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <utility>
 
+#include <absl/strings/str_cat.h>
+
 #include "runtime/server/http/json_reader.hpp"
 #include "runtime/server/http/json_writer.hpp"
 #include "runtime/server/sdk_flow.hpp"
@@ -379,7 +381,16 @@ void add_event(std::string& text, const event& e) {
   } else {
     http::append_json(text, storage::document_view{e.data.bytes()});
   }
-  text += ",\"user\":{},\"ts\":" + std::to_string(e.time ? e.time->time_since_epoch().count() : 0) + "}";
+  absl::StrAppend(&text, ",\"user\":{},\"ts\":", e.time ? e.time->time_since_epoch().count() : 0, "}");
+}
+
+void add_events(std::string& text, const std::vector<event>& triggers) {
+  text += '[';
+  for (const auto& trigger : triggers) {
+    if (&trigger != triggers.data()) text += ',';
+    add_event(text, trigger);
+  }
+  text += ']';
 }
 
 void add_value(std::string& text, const document& value) {
@@ -428,6 +439,17 @@ void add_memo(std::string& text, const step_info& row) {
   } else {
     add_value(text, row.result);  // a sleep: null; a wait: the event, or null
   }
+}
+
+void add_steps(std::string& text, const std::vector<step_info>& steps) {
+  text += '{';
+  for (const auto& row : steps) {
+    if (&row != steps.data()) text += ',';
+    http::append_json_text(text, row.id);
+    text += ':';
+    add_memo(text, row);
+  }
+  text += '}';
 }
 
 }  // namespace
@@ -480,51 +502,48 @@ std::optional<std::string> url_of_step(std::string_view url, std::string_view st
 }
 
 std::string events_body(const std::vector<event>& triggers) {
-  std::string text = "[";
-  for (const auto& trigger : triggers) {
-    if (text.size() > 1) text += ',';
-    add_event(text, trigger);
-  }
-  return text + "]";
+  std::string text;
+  add_events(text, triggers);
+  return text;
 }
 
 std::string steps_body(const std::vector<step_info>& steps) {
-  std::string text = "{";
-  for (const auto& row : steps) {
-    if (text.size() > 1) text += ',';
-    http::append_json_text(text, row.id);
-    text += ':';
-    add_memo(text, row);
-  }
-  return text + "}";
+  std::string text;
+  add_steps(text, steps);
+  return text;
 }
 
 std::string call_body(const remote::call& call) {
-  constexpr std::size_t usual_bytes = 2'048;
+  constexpr std::size_t usual_bytes = 1'000;  // a little less than what malloc keeps at hand for a thread
   const auto run = to_string(call.run);
+  const auto steps = call.steps.size();
   std::string text;
   text.reserve(usual_bytes);
   text += "{\"event\":";
   const auto from = text.size();
   add_event(text, call.trigger);
+  const auto bytes = text.size() - from;
+  text += ",\"events\":";
   if (call.events.size() > 1) {
-    text += ",\"events\":" + events_body(call.events);
+    add_events(text, call.events);
   } else {
-    const auto event = text.substr(from);
-    text.append(",\"events\":[").append(event) += ']';
+    text += '[';
+    text.append(text, from, bytes);
+    text += ']';
   }
-  text += ",\"steps\":" + steps_body(call.steps);
-  text += ",\"defers\":{},\"ctx\":{\"fn_id\":\"" + uuid_of(call.function) + "\",\"run_id\":\"" + run + "\",\"env\":\"dev\",\"step_id\":";
+  text += ",\"steps\":";
+  add_steps(text, call.steps);
+  absl::StrAppend(&text, ",\"defers\":{},\"ctx\":{\"fn_id\":\"", uuid_of(call.function), "\",\"run_id\":\"", run, "\",\"env\":\"dev\",\"step_id\":");
   http::append_json_text(text, call.step);
-  text += ",\"attempt\":" + std::to_string(call.attempt - 1) + ",\"max_attempts\":" + std::to_string(call.attempts) + ",\"stack\":{\"stack\":[";
-  for (std::size_t i = 0; i < call.steps.size(); ++i) {
+  absl::StrAppend(&text, ",\"attempt\":", call.attempt - 1, ",\"max_attempts\":", call.attempts, ",\"stack\":{\"stack\":[");
+  for (std::size_t i = 0; i < steps; ++i) {
     if (i > 0) text += ',';
     http::append_json_text(text, call.steps[i].id);
   }
-  text += "],\"current\":" + std::to_string(call.steps.size()) + "},\"qi_id\":\"" + std::to_string(call.activation) + "\",\"request_id\":\"" + run + "-" +
-          std::to_string(call.steps.size()) + "-" + std::to_string(call.attempt) + "\",\"generation_id\":" + std::to_string(call.activation) +
-          ",\"job_id\":\"" + run + "\",\"disable_immediate_execution\":" + (call.plans_only ? "true" : "false") + ",\"use_api\":false}";
-  return text + ",\"version\":-1,\"use_api\":false}";
+  absl::StrAppend(&text, "],\"current\":", steps, "},\"qi_id\":\"", call.activation, "\",\"request_id\":\"", run, "-", steps, "-", call.attempt,
+                  "\",\"generation_id\":", call.activation, ",\"job_id\":\"", run, "\",\"disable_immediate_execution\":", call.plans_only ? "true" : "false",
+                  ",\"use_api\":false},\"version\":-1,\"use_api\":false}");
+  return text;
 }
 
 std::optional<std::string> signal_got(const step_info& row) {
@@ -621,8 +640,9 @@ event read_event(const json& json) {
 }
 
 std::string uuid_of(std::string_view name) {
-  const auto high = storage::hash_text(std::string{name} + "/high");
-  const auto low = storage::hash_text(std::string{name} + "/low");
+  std::string salted{name};
+  const auto high = storage::hash_text(salted.append("/high"));
+  const auto low = storage::hash_text(salted.replace(name.size(), std::string::npos, "/low"));
   std::array<std::uint8_t, 16> bytes{};
   for (std::size_t i = 0; i < 8; ++i) {
     bytes[i] = static_cast<std::uint8_t>(high >> (8 * i));
@@ -631,11 +651,12 @@ std::string uuid_of(std::string_view name) {
   bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0F) | 0x80);  // version 8
   bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3F) | 0x80);
   constexpr std::string_view digits = "0123456789abcdef";
-  std::string text;
+  std::string text(36, '-');
+  std::size_t at = 0;
   for (std::size_t i = 0; i < bytes.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
-    text += digits[bytes[i] >> 4];
-    text += digits[bytes[i] & 0xF];
+    if (i == 4 || i == 6 || i == 8 || i == 10) ++at;
+    text[at++] = digits[bytes[i] >> 4];
+    text[at++] = digits[bytes[i] & 0xF];
   }
   return text;
 }

@@ -1,3 +1,4 @@
+#include <array>
 #include <atomic>
 #include <mutex>
 #include <optional>
@@ -69,6 +70,19 @@ BOOST_AUTO_TEST_CASE(a_request_arrives_whole_and_so_does_its_response) {
   BOOST_TEST(answer.body == "[]");
 }
 
+BOOST_AUTO_TEST_CASE(only_the_named_headers_are_kept_if_some_are_named) {
+  listener server{{.port = 0}, [](request&&, const responder& respond) {
+                    respond({.status = 200, .headers = {{"X-A", "1"}, {"x-b", "2"}, {"Retry-After", "3"}, {"x-a", "4"}}});
+                  }};
+  client http;
+  static constexpr std::array<std::string_view, 2> named{"x-a", "retry-after"};
+  const auto answer = fetch(http, {.url = url_of(server), .kept_headers = named});
+  BOOST_TEST(answer.headers.size() == 3U);
+  BOOST_TEST(answer.headers.get("x-a") == "1");
+  BOOST_TEST(answer.headers.get("retry-after") == "3");
+  BOOST_TEST(fetch(http, {.url = url_of(server)}).headers.get("x-b") == "2");
+}
+
 BOOST_AUTO_TEST_CASE(a_connection_is_used_again) {
   listener server{{.port = 0}, echo_target};
   client http;
@@ -112,12 +126,20 @@ BOOST_AUTO_TEST_CASE(a_hundred_at_once_are_each_answered_from_another_thread) {
 }
 
 BOOST_AUTO_TEST_CASE(a_pause_is_a_fifth_of_what_many_slow_calls_take_and_no_longer_than_is_set) {
-  const client_options options{.paused_from = 16, .longest_pause = 20ms};
-  BOOST_TEST((pause_with(16, 50ms, options) == 10ms));
-  BOOST_TEST((pause_with(16, 1h, options) == 20ms));
-  BOOST_TEST((pause_with(15, 50ms, options) == 0ms));
-  BOOST_TEST((pause_with(16, 9ms, options) == 0ms));  // too short to be worth it
-  BOOST_TEST((pause_with(1'000, 1h, client_options{}) == 0ms));
+  BOOST_TEST((pause_with(20, 50ms, 20ms) == 10ms));
+  BOOST_TEST((pause_with(20, 100ms, 20ms) == 20ms));
+  BOOST_TEST((pause_with(40, 200ms, 20ms) == 20ms));
+  BOOST_TEST((pause_with(1'000, 9ms, 20ms) == 0ms));  // too short to be worth it
+  BOOST_TEST((pause_with(1'000, 50ms, 0ms) == 0ms));
+}
+
+// Whoever sends an event beside slow calls would wait for nothing.
+BOOST_AUTO_TEST_CASE(a_pause_that_brings_few_answers_together_is_none) {
+  BOOST_TEST((pause_with(19, 50ms, 20ms) == 0ms));
+  BOOST_TEST((pause_with(39, 200ms, 20ms) == 0ms));
+  BOOST_TEST((pause_with(1'000, 10s, 20ms) == 0ms));
+  BOOST_TEST((pause_with(2'001, 10s, 20ms) == 20ms));
+  BOOST_TEST((pause_with(0, 0ms, 20ms) == 0ms));
 }
 
 BOOST_AUTO_TEST_CASE(requests_beyond_the_limit_wait_their_turn) {

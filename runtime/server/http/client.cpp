@@ -61,7 +61,10 @@ bool is_left_out(std::string_view name) {
 }
 
 std::string make_head(const call& one) {
-  std::string head = one.request.method + " " + one.target.target + " HTTP/1.1\r\nHost: " + one.target.authority() + "\r\n";
+  constexpr std::size_t usual_bytes = 512;
+  std::string head;
+  head.reserve(usual_bytes);
+  head.append(one.request.method).append(1, ' ').append(one.target.target).append(" HTTP/1.1\r\nHost: ").append(one.target.authority()).append("\r\n");
   for (const auto& [name, value] : one.request.headers) {
     if (!is_left_out(name)) head.append(name).append(": ").append(value).append("\r\n");
   }
@@ -170,7 +173,7 @@ class client::core : public std::enable_shared_from_this<client::core> {
   }
 
   void set_pause() {
-    if (options_.longest_pause > std::chrono::microseconds::zero()) loop_.pause = pause_with(calls_.size(), usual_call_, options_);
+    if (options_.longest_pause > std::chrono::microseconds::zero()) loop_.pause = pause_with(calls_.size(), usual_call_, options_.longest_pause);
   }
 
   void find_link(const call_ptr& one) {
@@ -274,7 +277,7 @@ class client::core : public std::enable_shared_from_this<client::core> {
   }
 
   void begin_response(link& used, const call& one) {
-    used.parser.emplace(options_.header_bytes, options_.response_bytes);
+    used.parser.emplace(options_.header_bytes, options_.response_bytes, one.request.kept_headers);
     if (one.request.method == "HEAD") used.parser->skip(true);
   }
 
@@ -514,11 +517,13 @@ client::token client::send(outgoing request, std::function<void(outcome)> callba
 
 void client::cancel(token which) { core_->post_cancel(which); }
 
-std::chrono::nanoseconds pause_with(std::size_t calls, std::chrono::nanoseconds usual_call, const client_options& options) {
+std::chrono::nanoseconds pause_with(std::size_t calls, std::chrono::nanoseconds usual_call, std::chrono::nanoseconds longest) {
   constexpr int share = 5;
+  constexpr int few = 4;
   constexpr std::chrono::milliseconds shortest{2};
-  const auto pause = std::min<std::chrono::nanoseconds>(options.longest_pause, usual_call / share);
-  return calls >= options.paused_from && pause >= shortest ? pause : std::chrono::nanoseconds::zero();
+  const auto pause = std::min(longest, usual_call / share);
+  const bool brings_few = static_cast<std::int64_t>(calls) * pause < few * usual_call;  // Little's law: calls / usual_call answers a second
+  return pause < shortest || brings_few ? std::chrono::nanoseconds::zero() : pause;
 }
 
 std::string_view to_string(failure_kind kind) noexcept {

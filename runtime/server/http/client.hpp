@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -23,21 +24,22 @@ struct client_options {
   std::size_t response_bytes{8 * 1024 * 1024};        // of a response's body
   bool verify_certificates{true};                     // chain and host name, against the system's authorities and the next
   std::string certificate_authorities;                // more of them, as PEM
-  // With so many calls under way, and if its thread has little to do, the loop that has handled what came does what is last (loop::post_last) after a
-  // while, not at once: a fifth of what calls take of late, never more than `longest_pause`. When answers are slow, they are then handled several at a
-  // time, for the work of one. Zero: never. For one client of a loop at most.
-  std::size_t paused_from{16};
+  // While many calls are under way, and if its thread has little to do, the loop that has handled what came does what is last (loop::post_last) after a
+  // while, not at once: pause_with, never more than `longest_pause`. Answers are then handled several at a time, for the work of one. Zero: never. For one
+  // client of a loop at most.
   std::chrono::microseconds longest_pause{0};
 };
 
-// The pause that is due with so many calls under way which take so long of late; one of less than 2 ms saves less than it costs and is none. Pure.
-[[nodiscard]] std::chrono::nanoseconds pause_with(std::size_t calls, std::chrono::nanoseconds usual_call, const client_options& options);
+// The pause that is due with so many calls under way which take so long of late: a fifth of that, `longest` at most. None where it would be shorter than
+// 2 ms or bring fewer than four answers together: it would cost more than it saves, or only make others wait. Pure.
+[[nodiscard]] std::chrono::nanoseconds pause_with(std::size_t calls, std::chrono::nanoseconds usual_call, std::chrono::nanoseconds longest);
 
 struct outgoing {
   std::string method{"POST"};
   std::string url;
   header_list headers;  // Host, Content-Length and Connection are added; fields of these names are left out
   std::string body;
+  std::span<const std::string_view> kept_headers{};  // names that the caller reads of the response, in any case; views of constants. Empty: all
   std::chrono::milliseconds timeout{60'000};  // from send() to the last byte of the response, waiting and redirects included
 };
 

@@ -72,8 +72,11 @@ document parse_slowly(std::string_view text) {
 
 class msgpack_maker {
  public:
-  // `kept`: null keeps all.
-  msgpack_maker(std::size_t text_bytes, const kept_members* kept) : kept_{kept} { writer_.reserve(text_bytes); }
+  // `kept`: null keeps all; otherwise most of the text is left out.
+  msgpack_maker(std::size_t text_bytes, const kept_members* kept) : kept_{kept} {
+    constexpr std::size_t usual_bytes_kept = 512;
+    writer_.reserve(kept == nullptr ? text_bytes : std::min(text_bytes, usual_bytes_kept));
+  }
 
   // Returns false when the value is nested more deeply than a document may be.
   bool write(const dom::element& value, std::size_t depth_left) { return write(value, depth_left, kept_ != nullptr); }

@@ -1,6 +1,7 @@
 #include "runtime/server/http/message.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include <nlohmann/json.hpp>
 
@@ -52,9 +53,13 @@ void header_list::set(std::string name, std::string value) {
 }
 
 bool is_token(std::string_view text) noexcept {
-  constexpr std::string_view others = "!#$%&'*+-.^_`|~";
-  const auto may_stand = [&](char letter) { return is_letter_or_digit(letter) || others.find(letter) != std::string_view::npos; };
-  return !text.empty() && std::all_of(text.begin(), text.end(), may_stand);
+  static constexpr auto may_stand = [] {
+    std::array<bool, 256> letters{};
+    for (std::size_t i = 0; i < letters.size(); ++i) letters[i] = is_letter_or_digit(static_cast<char>(i));
+    for (const char other : std::string_view{"!#$%&'*+-.^_`|~"}) letters[static_cast<unsigned char>(other)] = true;
+    return letters;
+  }();
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char letter) { return may_stand[static_cast<unsigned char>(letter)]; });
 }
 
 std::optional<std::string> find_fault(const header_list& fields) {
@@ -76,6 +81,7 @@ std::string query_list::get(std::string_view name, std::string_view fallback) co
 }
 
 std::optional<std::string> decode_percent(std::string_view text, bool plus_is_space) {
+  if (text.find_first_of(plus_is_space ? "%+" : "%") == std::string_view::npos) return std::string{text};
   std::string decoded;
   decoded.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {

@@ -10,7 +10,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "runtime/server/http/message.hpp"
 
@@ -27,11 +29,12 @@ class message_parser final : public boost::beast::http::basic_parser<is_request>
   using string_view = boost::beast::string_view;
 
  public:
-  // `header_bytes`: of the whole header, the first line included, which Beast's own limit counts apart.
-  message_parser(std::size_t header_bytes, std::uint64_t body_bytes) : header_bytes_{header_bytes} {
+  // `header_bytes`: of the whole header, the first line included, which Beast's own limit counts apart. `kept`: names of the fields that go into `headers`,
+  // beside Location; empty: all do. It outlives this.
+  message_parser(std::size_t header_bytes, std::uint64_t body_bytes, std::span<const std::string_view> kept = {}) : header_bytes_{header_bytes}, kept_{kept} {
     this->header_limit(static_cast<std::uint32_t>(header_bytes));
     this->body_limit(body_bytes);
-    headers.reserve(usual_fields);
+    headers.reserve(kept_.empty() ? usual_fields : kept_.size());
   }
 
   enum class found : std::uint8_t {
@@ -78,7 +81,9 @@ class message_parser final : public boost::beast::http::basic_parser<is_request>
     status = code;
     version = number;
   }
-  void on_field_impl(boost::beast::http::field, string_view name, string_view value, error_code&) override {
+  void on_field_impl(boost::beast::http::field field, string_view name, string_view value, error_code&) override {
+    const auto is_wanted = [&](std::string_view wanted) { return equal_ignoring_case(wanted, {name.data(), name.size()}); };
+    if (!kept_.empty() && field != boost::beast::http::field::location && std::ranges::none_of(kept_, is_wanted)) return;
     headers.add(std::string{name.data(), name.size()}, std::string{value.data(), value.size()});
   }
   void on_header_impl(error_code&) override {}
@@ -95,6 +100,7 @@ class message_parser final : public boost::beast::http::basic_parser<is_request>
   void on_finish_impl(error_code&) override {}
 
   const std::size_t header_bytes_;
+  const std::span<const std::string_view> kept_;
   std::size_t header_size_{0};
 };
 

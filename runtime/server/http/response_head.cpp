@@ -2,17 +2,23 @@
 
 #include <array>
 #include <ctime>
+#include <utility>
 
 namespace caesura::http {
 
 namespace {
 
-std::string http_date() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  std::array<char, 40> text{};
-  return {text.data(), std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts)};
+// Written once a second: thousands of answers share it.
+const std::string& http_date() {
+  thread_local std::time_t written_at = -1;
+  thread_local std::string date;
+  if (const std::time_t now = std::time(nullptr); std::exchange(written_at, now) != now) {
+    std::tm parts{};
+    gmtime_r(&now, &parts);
+    std::array<char, 40> text{};
+    date.assign(text.data(), std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts));
+  }
+  return date;
 }
 
 // The listener adds these itself.
@@ -41,8 +47,10 @@ response sendable(response answer) {
 bool has_no_body(int status) noexcept { return status < 200 || status == 204 || status == 304; }
 
 std::string make_head(const response& answer, const header_list& extra, framing how) {
-  std::string head = "HTTP/1.1 " + std::to_string(answer.status) + " ";
-  head.append(reason_phrase(answer.status)).append("\r\nDate: ").append(http_date()).append("\r\n");
+  constexpr std::size_t usual_bytes = 256;
+  std::string head;
+  head.reserve(usual_bytes);
+  head.append("HTTP/1.1 ").append(std::to_string(answer.status)).append(1, ' ').append(reason_phrase(answer.status)).append("\r\nDate: ").append(http_date()).append("\r\n");
   append_fields(head, extra);
   append_fields(head, answer.headers);
   if (how.is_stream) {
