@@ -1,8 +1,6 @@
 #include "runtime/server/app_link.hpp"
 
-#include <array>
 #include <ctime>
-#include <string_view>
 #include <utility>
 
 #include "runtime/server/http/json_reader.hpp"
@@ -28,9 +26,6 @@ bool is_small(const remote::call& value) {
   for (const auto& step : value.steps) bytes += step.id.size() + step.result.bytes().size();
   return bytes <= small_body_bytes;
 }
-
-// What is read of an answer to a call; what a streamed one has stands in its body.
-constexpr std::array<std::string_view, 5> headers_of_answers{"x-inngest-sdk", "x-inngest-no-retry", "retry-after", "x-inngest-req-version", "x-inngest-signature"};
 
 http::client_options client_settings() { return {.longest_pause = std::chrono::milliseconds{40}}; }
 
@@ -59,7 +54,7 @@ void app_link::write_and_send(const std::shared_ptr<call_out>& out) {
   if (!target) return end(*out, failed("the app's URL \"" + out->url + "\" is neither http:// nor https://"));
   value.trigger.name = shown_name(value.trigger.name);
   for (auto& one : value.events) one.name = shown_name(one.name);
-  http::outgoing request{.url = *target, .kept_headers = headers_of_answers, .timeout = settings_.call_timeout};
+  http::outgoing request{.url = *target, .kept_headers = answer_header::all, .timeout = settings_.call_timeout};
   try {
     request.body = body_of(value);
   } catch (const std::exception& e) {  // what is recorded is nested so deep that the body would be deeper than JSON may be here
@@ -131,7 +126,7 @@ void app_link::send_signed(http::outgoing request, std::size_t key, std::functio
 
 // An app that is not in cloud mode signs nothing, and a streamed response is signed before its body is known.
 std::optional<std::string> app_link::fault_of_signature(const http::response& response) const {
-  const auto* signature = response.headers.find("x-inngest-signature");
+  const auto* signature = response.headers.find(answer_header::signature);
   constexpr int streamed = 201;
   if (settings_.signing_keys.empty() || signature == nullptr || response.status == streamed) return std::nullopt;
   switch (http::verify_signature(*signature, response.body, settings_.signing_keys, unix_seconds())) {

@@ -342,9 +342,9 @@ answer read_operations(const http::response& response) {
     }
   }
   auto read = reader.take();
-  if (response.headers.get("x-inngest-no-retry") == "true" && read.failed) read.is_final = true;
-  if (read.failed || read.error) read.retry_after = delay_until(response.headers.get("retry-after"));
-  if (response.headers.get("x-inngest-req-version") == "1") read.goes_on_at_first = true;
+  if (response.headers.get(answer_header::no_retry) == "true" && read.failed) read.is_final = true;
+  if (read.failed || read.error) read.retry_after = delay_until(response.headers.get(answer_header::retry_after));
+  if (response.headers.get(answer_header::request_version) == "1") read.goes_on_at_first = true;
   return read;
 }
 
@@ -566,7 +566,7 @@ answer read_response(const http::response& response) try {
     return read_response(*inner);
   }
   const bool is_good = response.status >= 200 && response.status < 300;
-  if (is_good && response.headers.find("x-inngest-sdk") == nullptr) {
+  if (is_good && response.headers.find(answer_header::sdk) == nullptr) {
     return failed_attempt("Error", "the response with status " + std::to_string(response.status) + " did not come from an SDK: it lacks the header x-inngest-sdk");
   }
   if (is_good) {
@@ -579,8 +579,8 @@ answer read_response(const http::response& response) try {
     if (!told.message.empty()) failed.error = told;
     failed.error_details = std::move(body);
   }
-  failed.is_final = response.headers.get("x-inngest-no-retry") == "true";
-  failed.retry_after = delay_until(response.headers.get("retry-after"));
+  failed.is_final = response.headers.get(answer_header::no_retry) == "true";
+  failed.retry_after = delay_until(response.headers.get(answer_header::retry_after));
   return failed;
 } catch (const std::exception& e) {  // no JSON, a member of another type than it should have, or a value nested too deep to be stored
   return failed_attempt("Error", std::string{"the app's response cannot be read: "} + e.what());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -52,6 +53,16 @@ struct app_registration {
 
 // The name of the signal that a recorded wait got; nullopt: it got none, or the row is none of a signal.
 [[nodiscard]] std::optional<std::string> signal_got(const step_info& row);
+
+// The headers of a response to a call that are read; nobody asks for others.
+struct answer_header {
+  static constexpr std::string_view sdk = "x-inngest-sdk";
+  static constexpr std::string_view no_retry = "x-inngest-no-retry";
+  static constexpr std::string_view retry_after = "retry-after";
+  static constexpr std::string_view request_version = "x-inngest-req-version";
+  static constexpr std::string_view signature = "x-inngest-signature";
+  static constexpr std::array all{sdk, no_retry, retry_after, request_version, signature};
+};
 
 // What an app's response to a call means. Throws nothing of its own: what cannot be read is a failed attempt.
 [[nodiscard]] remote::answer read_response(const http::response& response);

@@ -44,6 +44,13 @@ BOOST_AUTO_TEST_CASE(only_small_requests_that_wait_for_nothing_stay_on_the_threa
   BOOST_TEST(waits("GET", "/nothing", 0));
 }
 
+BOOST_AUTO_TEST_CASE(a_path_is_taken_segment_by_segment_each_decoded_by_itself) {
+  server_world world;
+  for (const char* const same : {"/v1/functions", "//v1///functions/", "/%76%31/f%75nctions", "/v1/functions?x=/y"}) BOOST_TEST(world.ask("GET", same).status == 200, same);
+  for (const char* const other : {"/v1%2Ffunctions", "/v1/functions/x", "/v1", "/", "/v1/function", "/v1/functionss"}) BOOST_TEST(world.ask("GET", other).status == 404, other);
+  BOOST_TEST(world.ask("POST", "/v1/functions/a%2Fb/pause").body["error"].get<std::string>().find("\"a/b\"") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(events_are_listed_page_by_page_and_by_name) {
   server_world world;
   std::vector<std::string> sent;
@@ -335,6 +342,37 @@ BOOST_AUTO_TEST_CASE(a_sync_that_fails_says_why) {
   BOOST_TEST(world.ask("POST", "/v1/syncs", json::object()).status == 400);
   BOOST_TEST(world.ask("POST", "/v1/syncs", {{"url", "ftp://x"}}).status == 502);
   BOOST_TEST(world.ask("POST", "/v1/syncs", {{"url", 5}}).status == 400);
+}
+
+// Of an answer only the headers are kept that somebody reads.
+BOOST_AUTO_TEST_CASE(what_the_headers_of_an_answer_say_is_done) {
+  std::atomic<int> calls{0};
+  http::response first;
+  fake_app app{nullptr};
+  app.answer_instead = [&](const http::request&) {
+    auto told = ++calls == 1 ? first : http::response::json(200, "7");
+    told.headers.add("X-Inngest-SDK", "test");
+    told.headers.add("x-other", "of no interest");
+    return told;
+  };
+  server_world world{{.retry_interval = 1ms}};
+  world.ask("POST", "/fn/register", app.registration());
+  const auto start = [&](http::response answered_first) {
+    first = std::move(answered_first);
+    calls = 0;
+    return world.start({{"n", 1}});
+  };
+  const json failure{{"name", "Error"}, {"message", "no"}};
+  BOOST_TEST(world.ended(start({.status = 500, .headers = {{"X-Inngest-No-Retry", "true"}}, .body = failure.dump()}))["status"] == "Failed");
+  BOOST_TEST(calls == 1);
+
+  const auto later = start({.status = 500, .headers = {{"Retry-After", "3600"}}, .body = failure.dump()});
+  world.reaches(later, run_status::backing_off);
+  const auto at = parse_time(world.ask("GET", "/v1/runs/" + later + "/jobs").body["data"][0]["at"].get<std::string>());
+  BOOST_TEST((at.value() > std::chrono::time_point_cast<duration>(std::chrono::system_clock::now()) + 30min));
+
+  const json rests{{{"op", "Sleep"}, {"id", "short"}, {"name", "1ms"}}, {{"op", "Sleep"}, {"id", "long"}, {"name", "1h"}}};
+  BOOST_TEST(world.ended(start({.status = 206, .headers = {{"x-inngest-req-version", "1"}}, .body = rests.dump()}))["output"] == 7);  // did not wait for both
 }
 
 BOOST_AUTO_TEST_CASE(while_keys_are_replaced_either_is_good_in_both_directions) {
