@@ -27,7 +27,7 @@ bool is_small(const remote::call& value) {
   return bytes <= small_body_bytes;
 }
 
-http::client_options client_settings() { return {.longest_pause = std::chrono::milliseconds{40}}; }
+http::client_options client_settings() { return {.longest_pause = std::chrono::milliseconds{25}}; }
 
 remote::answer failed(const std::string& why) {
   return {.error = recorded_error{.name = "Error", .message = why}};

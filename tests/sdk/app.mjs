@@ -12,6 +12,7 @@ const define = (options, trigger, handler) =>
   major === 3 ? client.createFunction(options, trigger, handler) : client.createFunction({ ...options, triggers: [trigger] }, handler);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+let ended = 0; // runs of two-steps, for benchmarks
 const functions = [
   // As on the cancellation page.
   define(
@@ -34,6 +35,7 @@ const functions = [
   define({ id: "two-steps" }, { event: "two/steps" }, async ({ step }) => {
     const a = await step.run("a", () => ({ n: 1 }));
     const b = await step.run("b", () => ({ n: a.n + 1 }));
+    ended += 1;
     return { sum: a.n + b.n };
   }),
   define({ id: "slow", cancelOn: [{ event: "slow/stop" }] }, { event: "slow/start" }, async ({ event, step }) => {
@@ -98,5 +100,5 @@ functions.push(
 );
 
 const handler = serve({ client, functions });
-const server = http.createServer(handler);
+const server = http.createServer((request, response) => (request.url === "/ended" ? response.end(String(ended)) : handler(request, response)));
 server.listen(0, "127.0.0.1", () => tell({ port: server.address().port }));
