@@ -518,7 +518,7 @@ client::token client::send(outgoing request, std::function<void(outcome)> callba
 void client::cancel(token which) { core_->post_cancel(which); }
 
 std::chrono::nanoseconds pause_with(std::size_t calls, std::chrono::nanoseconds usual_call, std::chrono::nanoseconds longest) {
-  constexpr int share = 5;
+  constexpr int share = 4;
   constexpr int few = 4;
   constexpr std::chrono::milliseconds shortest{2};
   const auto pause = std::min(longest, usual_call / share);

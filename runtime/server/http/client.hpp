@@ -30,7 +30,7 @@ struct client_options {
   std::chrono::microseconds longest_pause{0};
 };
 
-// The pause that is due with so many calls under way which take so long of late: a fifth of that, `longest` at most. None where it would be shorter than
+// The pause that is due with so many calls under way which take so long of late: a quarter of that, `longest` at most. None where it would be shorter than
 // 2 ms or bring fewer than four answers together: it would cost more than it saves, or only make others wait. Pure.
 [[nodiscard]] std::chrono::nanoseconds pause_with(std::size_t calls, std::chrono::nanoseconds usual_call, std::chrono::nanoseconds longest);
 
