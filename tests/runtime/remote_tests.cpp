@@ -418,10 +418,10 @@ BOOST_FIXTURE_TEST_CASE(a_checkpoint_beyond_the_limit_of_a_result_is_refused_who
   BOOST_REQUIRE(calls().size() == 1U);
   const auto activation = calls()[0].call.activation;
   const std::string large(101, 'x');
-  for (const auto& [name, shown] : {std::pair{"", "\"b1\""}, std::pair{"pack", "\"pack\""}}) {
-    BOOST_CHECK_EXCEPTION(runtime().checkpoint(run, activation, {{.id = "a"}, {.id = "b1", .name = name, .result = large}}), error, [&](const error& e) {
+  for (const auto& one : {std::pair{"", "\"b1\""}, std::pair{"pack", "\"pack\""}}) {
+    BOOST_CHECK_EXCEPTION(runtime().checkpoint(run, activation, {{.id = "a"}, {.id = "b1", .name = one.first, .result = large}}), error, [&](const error& e) {
       const std::string what = e.what();
-      return e.code() == errc::invalid_argument && what.find(shown) != std::string::npos && what.find("the limit is 100") != std::string::npos;
+      return e.code() == errc::invalid_argument && what.find(one.second) != std::string::npos && what.find("the limit is 100") != std::string::npos;
     });
   }
   BOOST_TEST(recorded(run).empty());

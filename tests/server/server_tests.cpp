@@ -142,7 +142,7 @@ BOOST_AUTO_TEST_CASE(large_answers_and_the_large_calls_after_them_arrive_whole) 
 
 BOOST_AUTO_TEST_CASE(a_server_that_others_can_reach_needs_keys) {
   const testing::temporary_directory directory;
-  BOOST_CHECK_EXCEPTION((server::server{{.directory = directory.path(), .host = "0.0.0.0", .port = 0}}), error,
+  BOOST_CHECK_EXCEPTION((caesura::server::server{{.directory = directory.path(), .host = "0.0.0.0", .port = 0}}), error,
                         [](const error& e) { return std::string{e.what()}.find("signing key") != std::string::npos; });
 }
 

@@ -229,7 +229,7 @@ void play_everything(executor* executor) {
   const caesura::testing::temporary_directory directory;
   {
     everything world{directory.path(), executor};
-    for (const std::uint64_t seed : {1, 2}) world.play(seed, [](everything& at, std::mt19937_64& random) { at.send(random); });
+    for (const std::uint64_t seed : {std::uint64_t{1}, std::uint64_t{2}}) world.play(seed, [](everything& at, std::mt19937_64& random) { at.send(random); });
     world.play(3, [](everything& at, std::mt19937_64& random) { at.change(random); });
     world.play(4, [](everything& at, std::mt19937_64& random) { at.read(random); });
     world.join();
