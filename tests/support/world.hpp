@@ -74,7 +74,11 @@ class world {
     options_.observer.on_diagnostic = [this](const std::string& text, const run_id&) { diagnostics.push_back(text); };
     options_.observer.on_run_ended = [this](const run_info& run) { ended.push_back(run); };
   }
-  ~world() { close(); }
+  ~world() {
+    before_commit = {};  // what a test planted refers to variables that may have ended by now
+    before_write = {};
+    close();
+  }
 
   // Opens the runtime over this world's directory.
   void open(std::vector<function> functions) { open_at(directory_.path() + "/store" + std::to_string(generation_), std::move(functions)); }
