@@ -2,7 +2,6 @@
 
 #include <array>
 #include <ctime>
-#include <utility>
 
 namespace caesura::http {
 
@@ -12,11 +11,12 @@ namespace {
 const std::string& http_date() {
   thread_local std::time_t written_at = -1;
   thread_local std::string date;
-  if (const std::time_t now = std::time(nullptr); std::exchange(written_at, now) != now) {
+  if (const std::time_t now = std::time(nullptr); now != written_at) {
     std::tm parts{};
     gmtime_r(&now, &parts);
     std::array<char, 40> text{};
     date.assign(text.data(), std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts));
+    written_at = now;
   }
   return date;
 }
