@@ -368,8 +368,10 @@ value evaluation::conversion(const node& n) {
       if (v.type == type::real && v.real >= -limit && v.real < limit) return of_integer(static_cast<std::int64_t>(v.real));
       std::int64_t parsed = 0;
       const char* const end = v.text.data() + v.text.size();
-      if (v.type != type::text || v.text.empty() || std::from_chars(v.text.data(), end, parsed) .ptr != end) return refuse();
-      return of_integer(parsed);
+      if (v.type != type::text || v.text.empty()) return refuse();
+      const auto [read, fault] = std::from_chars(v.text.data(), end, parsed);
+      if (fault == std::errc::result_out_of_range) return fail(n, "the text does not fit an integer of 64 bits");
+      return read == end && fault == std::errc{} ? of_integer(parsed) : refuse();
     }
     case function_kind::to_double: {
       if (v.type == type::real) return v;
@@ -377,8 +379,10 @@ value evaluation::conversion(const node& n) {
       if (v.type == type::unsigned_integer) return of_real(static_cast<double>(v.unsigned_integer));
       double parsed = 0;
       const char* const end = v.text.data() + v.text.size();
-      if (v.type != type::text || v.text.empty() || std::from_chars(v.text.data(), end, parsed).ptr != end) return refuse();
-      return of_real(parsed);
+      if (v.type != type::text || v.text.empty()) return refuse();
+      const auto [read, fault] = std::from_chars(v.text.data(), end, parsed);
+      if (fault == std::errc::result_out_of_range) return fail(n, "the text does not fit a real number of 64 bits");
+      return read == end && fault == std::errc{} ? of_real(parsed) : refuse();
     }
     case function_kind::to_string:
       if (v.type == type::text) return v;

@@ -8,6 +8,7 @@
 #include "actors/expression/conjunct.hpp"
 #include "actors/expression/evaluator.hpp"
 #include "actors/expression/parser.hpp"
+#include "storage/document_writer.hpp"
 
 namespace caesura::expression {
 
@@ -51,6 +52,8 @@ verdict compiled::matches(const event_scope& event, const event_scope* second) c
 
 namespace {
 
+document document_of(const std::vector<value>& items);
+
 // A value as a document, so that it can be hashed and shown.
 document document_of(const value& v) {
   switch (v.type) {
@@ -64,13 +67,20 @@ document document_of(const value& v) {
     case type::list:
     case type::map:
       if (v.items == nullptr) return document::from_trusted_msgpack(std::string{v.view.bytes()});
-      return document(nlohmann::json(v.items->size()));
-    case type::binary: return document(std::string{"(binary)"});
+      return document_of(*v.items);
+    case type::binary: return document("(binary " + std::to_string(storage::hash_text(v.text)) + ")");
     case type::error:
     case type::missing:
     case type::null: return {};
   }
   return {};
+}
+
+document document_of(const std::vector<value>& items) {
+  storage::document_writer out;
+  out.list(static_cast<std::uint32_t>(items.size()));
+  for (const auto& item : items) out.value(document_of(item));
+  return out.finish();
 }
 
 void collect_paths(const node& n, std::vector<const node*>& paths) {

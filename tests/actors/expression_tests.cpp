@@ -270,6 +270,8 @@ BOOST_AUTO_TEST_CASE(conversions_take_what_they_can_and_refuse_the_rest) {
             "timestamp(timestamp(5)) == timestamp(5)", "duration(duration('1h')) == duration('1h')"});
   all_fail({{"int('') == 0", "like this"},
             {"int('1x') == 1", "like this"},
+            {"int('10000000000000000001') == int('99999999999999999999')", "does not fit an integer"},
+            {"double('1e999') == 0.0", "does not fit a real"},
             {"int(true) == 1", "does not take a boolean"},
             {"int(1e300) == 1", "does not take a double"},
             {"int(-1e300) == 1", "does not take a double"},
