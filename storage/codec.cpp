@@ -73,7 +73,7 @@ void fields(Io& io, R& r) {
 }
 template <class Io, is<flow_record> R>
 void fields(Io& io, R& r) {
-  io(r.kind, r.function, r.at, r.run, r.cron);
+  io(r.kind, r.function, r.at, r.run, r.cron, r.beyond_ns);
 }
 template <class Io, is<listener_key> R>
 void fields(Io& io, R& r) {

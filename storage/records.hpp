@@ -241,6 +241,7 @@ struct flow_record {
   time_point at{};     // rate limit, throttle: the theoretical arrival time of GCRA; cron: the next tick
   run_id run{};        // debounce, batch: the run that collects; singleton: the latest one
   std::string cron{};  // the trigger's text
+  std::uint32_t beyond_ns{0};  // rate limit, throttle: nanoseconds after `at`
 
   bool operator==(const flow_record&) const = default;
 };

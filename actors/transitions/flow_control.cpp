@@ -1,6 +1,7 @@
 #include "actors/transitions/flow_control.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "actors/planted_faults.hpp"
@@ -35,18 +36,36 @@ std::optional<std::uint64_t> key_for(turn& now, const registered_function& fn, f
   return flow_key(fn, kind, storage::hash_value(seen));
 }
 
-// GCRA: when the next may come, and the theoretical arrival time after one that comes now.
+// GCRA: how far the theoretical arrival time lies ahead says whether one more may come. In nanoseconds, because a period need not be a multiple of its limit.
 struct gcra {
-  duration interval{};
-  duration tolerance{};
+  using nanoseconds = std::chrono::nanoseconds;
+  nanoseconds interval{};
+  nanoseconds tolerance{};
 
   static gcra of(std::uint32_t limit, duration period, std::uint32_t more_at_once) {
-    const auto interval = std::max(duration{1}, period / std::max<std::uint32_t>(limit, 1));
+    const auto interval = std::max(nanoseconds{1}, nanoseconds{period} / std::max<std::uint32_t>(limit, 1));
     return {.interval = interval, .tolerance = interval * more_at_once};
   }
-  [[nodiscard]] bool conforms(time_point at, time_point now) const { return now >= at - tolerance; }
-  [[nodiscard]] time_point after(time_point at, time_point now) const { return std::max(at, now) + interval; }
-  [[nodiscard]] time_point opens(time_point at) const { return at - tolerance; }
+  // Zero if it is further than anything that came until now can have moved it: a clock that was ahead for a moment does not close the way for as long.
+  // Less than zero for what has passed since the millisecond began in which it lies: the clock knows no less, and none of the rate is to be lost over it.
+  [[nodiscard]] nanoseconds ahead(const std::optional<storage::flow_record>& record, time_point now) const {
+    constexpr duration tick{1};
+    if (!record || record->at < now - tick) return {};
+    if (record->at < now) return record->beyond_ns > 0 ? nanoseconds{record->beyond_ns} - tick : nanoseconds{0};
+    if (record->at - now > std::chrono::ceil<duration>(interval + tolerance)) return {};
+    return nanoseconds{record->at - now} + nanoseconds{record->beyond_ns};
+  }
+  [[nodiscard]] bool conforms(nanoseconds ahead) const { return ahead <= tolerance; }
+  // When the next may come; now, if it may.
+  [[nodiscard]] time_point opens(nanoseconds ahead, time_point now) const {
+    return now + std::chrono::ceil<duration>(std::max(nanoseconds{0}, ahead - tolerance));
+  }
+  // What is kept once one has come.
+  [[nodiscard]] storage::flow_record after(nanoseconds ahead, time_point now, flow_kind kind, const std::string& function) const {
+    const auto next = ahead + interval;
+    const auto whole = std::chrono::floor<duration>(next);
+    return {.kind = kind, .function = function, .at = now + whole, .beyond_ns = static_cast<std::uint32_t>((next - whole).count())};
+  }
 };
 
 gcra of(const caesura::throttle& rule) { return gcra::of(rule.limit, rule.period, rule.burst); }
@@ -57,10 +76,9 @@ bool passes_rate_limit(turn& now, const registered_function& fn, const storage::
   if (!key) return true;
   constexpr std::uint32_t spread = 10;
   const auto rate = gcra::of(rule.limit, rule.period, rule.limit / spread);
-  const auto before = now.tx.find_flow(*key);
-  const auto at = before ? before->at : time_point{};
-  if (!rate.conforms(at, now.now)) return false;
-  now.tx.put_flow(*key, {.kind = flow_kind::rate_limit, .function = fn.code.id, .at = rate.after(at, now.now)});
+  const auto ahead = rate.ahead(now.tx.find_flow(*key), now.now);
+  if (!rate.conforms(ahead)) return false;
+  now.tx.put_flow(*key, rate.after(ahead, now.now, flow_kind::rate_limit, fn.code.id));
   return true;
 }
 
@@ -88,7 +106,7 @@ storage::run_record with_event(turn& now, const registered_function& fn, const s
   after.groups = groups_of(now, fn, *scope);
   mark_flow(now, fn, event, after);
   const auto& limit = fn.stored->record.start_timeout;
-  after.deadline = limit ? std::optional{due + *limit} : std::nullopt;
+  after.deadline = limit ? std::optional{saturated(due, *limit)} : std::nullopt;
   return after;
 }
 
@@ -164,6 +182,18 @@ time_point with_jitter(const flow_rules::cron_trigger& trigger, std::uint64_t ke
   return tick + duration{static_cast<duration::rep>(seed % static_cast<std::uint64_t>(trigger.jitter.count() + 1))};
 }
 
+// The first tick after `last` that is still to come. One that a later jitter of `last` has overtaken counts as such; what came while the process
+// was down does not. `came_due`: when `last` did, with its jitter.
+std::optional<time_point> tick_after(const flow_rules::cron_trigger& trigger, std::uint64_t key, time_point last, time_point came_due, time_point now) {
+  auto next = trigger.schedule.next_after(last);
+  while (next) {
+    const auto at = with_jitter(trigger, key, *next);
+    if (at <= came_due || at > now) return next;
+    next = trigger.schedule.next_after(*next <= came_due ? *next : std::max(*next, now - trigger.jitter - duration{1}));
+  }
+  return next;
+}
+
 std::uint64_t cron_key(const registered_function& fn, const flow_rules::cron_trigger& trigger) {
   return flow_key(fn, flow_kind::cron, storage::hash_text(trigger.text));
 }
@@ -215,7 +245,8 @@ void mark_flow(turn& now, const registered_function& fn, const storage::event_re
     const storage::document_view seen{value ? value->bytes() : std::string_view{}};
     const bool is_number = value && (seen.kind() == storage::value_kind::integer || seen.kind() == storage::value_kind::real);
     if (!is_number) now.say("function \"" + fn.code.id + "\", priority is no number for event " + to_string(event.id) + ": it counts as 0");
-    const double seconds = !is_number ? 0 : seen.kind() == storage::value_kind::real ? seen.real() : static_cast<double>(seen.integer());
+    double seconds = !is_number ? 0 : seen.kind() == storage::value_kind::real ? seen.real() : static_cast<double>(seen.integer());
+    if (std::isnan(seconds)) seconds = 0;
     run.priority = static_cast<std::int32_t>(std::clamp(seconds, -static_cast<double>(priority_limit_seconds), static_cast<double>(priority_limit_seconds)));
   }
   if (fn.flow->throttle) run.throttle = *key_for(now, fn, flow_kind::throttle, fn.flow->throttle_key, event, "throttle.key");
@@ -244,10 +275,9 @@ void pass_throttle(turn& now, const storage::run_record& run) {
   const auto* fn = now.state.functions->find(now.state.definition_of(run).record.function);
   if (fn == nullptr || fn->flow == nullptr || !fn->flow->throttle) return;
   const auto rate = of(*fn->flow->throttle);
-  const auto before = now.tx.find_flow(run.throttle);
-  const auto at = rate.after(before ? before->at : time_point{}, now.now);
-  now.tx.put_flow(run.throttle, {.kind = flow_kind::throttle, .function = fn->code.id, .at = at});
-  if (rate.opens(at) > now.now) now.state.queue.close_until(run.throttle, rate.opens(at), now.state.undo);
+  const auto after = rate.after(rate.ahead(now.tx.find_flow(run.throttle), now.now), now.now, flow_kind::throttle, fn->code.id);
+  now.tx.put_flow(run.throttle, after);
+  if (const auto opens = rate.opens(rate.ahead(after, now.now), now.now); opens > now.now) now.state.queue.close_until(run.throttle, opens, now.state.undo);
 }
 
 void enter_flow(turn& now) {
@@ -255,7 +285,8 @@ void enter_flow(turn& now) {
   now.tx.each_flow(0, [&](std::uint64_t key, const storage::flow_record& record) {
     const auto* fn = record.kind == flow_kind::throttle ? state.functions->find(record.function) : nullptr;
     if (fn == nullptr || fn->flow == nullptr || !fn->flow->throttle || is_planted(fault::throttle_opened_by_restart)) return true;
-    if (const auto opens = of(*fn->flow->throttle).opens(record.at); opens > now.now) state.queue.close_until(key, opens, state.undo);
+    const auto rate = of(*fn->flow->throttle);
+    if (const auto opens = rate.opens(rate.ahead(record, now.now), now.now); opens > now.now) state.queue.close_until(key, opens, state.undo);
     return true;
   });
   state.undo.add([&state, ticks = state.ticks, crons = state.crons] {
@@ -289,11 +320,12 @@ void fire_crons(turn& now) {
     const auto& fn = *state.functions->find(place.function);
     const auto& trigger = fn.flow->crons[place.index];
     const auto known = now.tx.find_flow(key);
-    tick(now, fn, trigger, known ? known->at : entry.first);
-    const auto next = trigger.schedule.next_after(is_planted(fault::ticks_made_up) ? entry.first : now.now);
+    const auto last = known ? known->at : entry.first;
+    tick(now, fn, trigger, last);
+    const auto next = is_planted(fault::ticks_made_up) ? trigger.schedule.next_after(entry.first) : tick_after(trigger, key, last, entry.first, now.now);
     if (!next) continue;
     now.tx.put_flow(key, {.kind = flow_kind::cron, .function = fn.code.id, .at = *next, .cron = trigger.text});
-    set_tick(state, key, with_jitter(trigger, key, *next));
+    set_tick(state, key, std::max(with_jitter(trigger, key, *next), entry.first));
   }
 }
 

@@ -59,7 +59,7 @@ std::optional<std::size_t> matching_cancel_rule(turn& now, const storage::run_re
     const auto& rule = def.record.cancel_on[i];
     if (rule.event != record.name) continue;
     if (rule.until && record.received_at > *rule.until) continue;
-    if (rule.timeout && record.received_at > run.created_at + *rule.timeout) continue;
+    if (rule.timeout && record.received_at > saturated(run.created_at, *rule.timeout)) continue;
     if (is_ruled_out(run.cancel_keys[i], def.cancel_whens[i], incoming)) continue;
     if (holds(now, def.cancel_whens[i], trigger, incoming, run.id, "cancel rule")) return i;
   }

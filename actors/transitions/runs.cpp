@@ -140,7 +140,7 @@ void mark_running(turn& now, storage::run_record& run) {
   run.started_at = now.now;
   pass_throttle(now, run);
   const auto& limit = now.state.definition_of(run).record.finish_timeout;
-  run.deadline = limit ? std::optional{now.now + *limit} : std::nullopt;
+  run.deadline = limit ? std::optional{saturated(now.now, *limit)} : std::nullopt;
 }
 
 // ---- concurrency: slots are a function of the record, so they cannot leak.
@@ -408,7 +408,7 @@ run_id create_run(turn& now, const registered_function& fn, const storage::event
   run.groups = groups_of(now, fn, *scope);
   mark_flow(now, fn, trigger, run);
   const auto due = from.due.value_or(trigger.time);
-  if (const auto& limit = fn.stored->record.start_timeout) run.deadline = std::max(now.now, due) + *limit;
+  if (const auto& limit = fn.stored->record.start_timeout) run.deadline = saturated(std::max(now.now, due), *limit);
   for (const auto& row : from.kept) append_row(now, run, row);
   for (const auto& when : fn.stored->cancel_whens) run.cancel_keys.push_back(key_of(when, *scope));
   const bool is_future = due > now.now;

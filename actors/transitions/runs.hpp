@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/clock.hpp"
 #include "actors/router_state.hpp"
 
 namespace caesura::actors {

@@ -117,6 +117,52 @@ BOOST_FIXTURE_TEST_CASE(a_key_that_is_false_is_not_limited_and_a_missing_one_is_
   BOOST_TEST((diagnostics.size() == 2U));
 }
 
+BOOST_FIXTURE_TEST_CASE(a_key_may_be_a_list_of_values, flow_world) {
+  auto fn = plain();
+  fn.idempotency = "[event.data.a, event.data.n]";
+  open_one(fn);
+  BOOST_TEST(send(1, {{"a", 1}}).size() == 1U);
+  BOOST_TEST(send(1, {{"a", 2}}).size() == 1U);
+  BOOST_TEST(send(2, {{"a", 1}}).size() == 1U);
+  BOOST_TEST(send(1, {{"a", 2}}).empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_rate_that_is_no_whole_number_of_milliseconds_is_kept, flow_world) {
+  auto fn = plain();
+  fn.rate_limit = {.limit = 600, .period = 1s};
+  open_one(fn);
+  std::size_t started = 0;
+  for (int i = 0; i < 2'000; ++i) {
+    started += send(i).size();
+    set_clock(now() + 1ms);
+    if (i == 1'000) crash_and_open();
+  }
+  BOOST_TEST(started == 1'260U);  // a tenth of the limit at once, 600 a second
+}
+
+BOOST_FIXTURE_TEST_CASE(a_throttle_that_is_no_whole_number_of_milliseconds_is_kept, flow_world) {
+  auto fn = plain();
+  fn.throttle = {.limit = 700, .period = 1s};
+  open_one(fn);
+  for (int i = 0; i < 900; ++i) send(i);
+  advance(1s);
+  BOOST_TEST(take().size() == 701U);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_clock_that_was_ahead_for_a_moment_does_not_close_a_rate_for_as_long, flow_world) {
+  auto fn = plain();
+  fn.rate_limit = {.limit = 1, .period = 1min};
+  open_one(fn);
+  const auto right = now();
+  set_clock(right + days{365});
+  BOOST_TEST(send(1).size() == 1U);
+  set_clock(right);
+  BOOST_TEST(send(2).size() == 1U);  // nothing that came until now can have closed it for a year
+  BOOST_TEST(send(3).empty());
+  set_clock(right + 1min);
+  BOOST_TEST(send(4).size() == 1U);
+}
+
 BOOST_FIXTURE_TEST_CASE(an_event_that_is_dropped_is_stored_and_a_replay_is_not_limited, flow_world) {
   auto fn = plain();
   fn.rate_limit = {.limit = 1, .period = 1min};
@@ -657,6 +703,22 @@ BOOST_FIXTURE_TEST_CASE(a_tick_comes_later_by_its_jitter_and_is_told_as_it_was_s
   BOOST_TEST((take() == noted{"2026-03-01T09:10:00.000Z"}));
 }
 
+BOOST_FIXTURE_TEST_CASE(no_tick_is_lost_when_the_jitter_is_longer_than_the_time_between_them, flow_world) {
+  open_one({.id = "f", .triggers = {{.cron = "* * * * *", .jitter = 5min}}, .body = [this](context step, event e) -> task<> {
+              co_await step.run("note", [&] { done.push_back(e.data.json().at("scheduledAt").get<std::string>()); });
+            }});
+  advance(65min);
+  const auto ticks = take();
+  BOOST_TEST(ticks.size() >= 60U);
+  BOOST_TEST(std::ranges::is_sorted(ticks));
+  BOOST_TEST((std::ranges::adjacent_find(ticks) == ticks.end()));
+  crash();
+  set_clock(now() + 24h);
+  open({fn_});
+  advance(0s);
+  BOOST_TEST(take().size() <= 2U);  // what was missed runs once
+}
+
 BOOST_FIXTURE_TEST_CASE(the_event_of_a_tick_tells_its_run_and_meets_the_runs_that_wait_for_it, flow_world) {
   function waits{.id = "waits", .triggers = {{.event = "go"}}, .body = [this](context step) -> task<> {
                    const auto got = co_await step.wait_for_event("inngest/scheduled.timer").timeout(1h);
@@ -755,6 +817,29 @@ BOOST_AUTO_TEST_CASE(faults_of_flow_control_are_told_all_at_once_each_with_its_l
       BOOST_TEST(text.find(part) != std::string::npos, part << " is missing in:\n" << text);
     }
   }
+}
+
+BOOST_FIXTURE_TEST_CASE(the_longest_times_that_there_are_never_come, flow_world) {
+  auto fn = sleeper();
+  fn.cancel_on = {{.event = "stop", .timeout = duration::max()}};
+  fn.timeouts = {.start = duration::max(), .finish = duration::max()};
+  open_one(fn);
+  const auto run_of = send(1).at(0);
+  advance(1s);
+  BOOST_TEST(status(run_of) == run_status::sleeping);
+  runtime().send({.name = "stop"});
+  settle();
+  BOOST_TEST(status(run_of) == run_status::cancelled);
+  const auto later = start({.name = "go", .data = {{"n", 2}}, .time = time_point::max()});
+  advance(1s);
+  BOOST_TEST(status(later) == run_status::scheduled);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_priority_that_is_not_a_number_counts_as_none, flow_world) {
+  auto fn = plain();
+  fn.priority = "event.data.a / event.data.b";
+  open_one(fn);
+  BOOST_TEST(send(1, {{"a", 0.0}, {"b", 0.0}}).size() == 1U);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
