@@ -381,14 +381,24 @@ void router::release() {
   const auto batch = std::exchange(batch_, {});
   state_->undo.clear();
   auto out = std::exchange(out_, {});
+  std::vector<std::shared_ptr<start_gate>> gates;  // of the activations, in their order
   for (const auto& value : out) {
-    if (const auto* order = std::get_if<order_run>(&value)) {
+    if (const auto* activation = std::get_if<activate>(&value)) {
+      gates.push_back(std::make_shared<start_gate>());
+      gates_[activation->run] = {activation->activation, gates.back()};
+    } else if (const auto* order = std::get_if<order_run>(&value); order != nullptr && !is_planted(fault::gate_left_open)) {
       const auto gate = gates_.find(order->run);
-      if (is_planted(fault::gate_left_open)) continue;
       if (gate != gates_.end() && gate->second.first == order->activation) gate->second.second->close();
     }
   }
-  for (auto& value : out) emit(std::move(value));
+  auto gate = gates.begin();
+  for (auto& value : out) {
+    if (auto* activation = std::get_if<activate>(&value)) {
+      ports_.spawn(std::move(*activation), std::move(*gate++));
+    } else {
+      emit(std::move(value));
+    }
+  }
   for (const auto& command : batch) {
     std::visit(overloaded{[&](const advance_run& c) { forget(c.run); },
                           [&](const parked_run& c) { forget(c.run); },
@@ -409,11 +419,7 @@ void router::forget(const run_id& run) {
 }
 
 void router::emit(output&& value) {
-  std::visit(overloaded{[&](activate& order) {
-                          auto gate = std::make_shared<start_gate>();
-                          gates_[order.run] = {order.activation, gate};
-                          ports_.spawn(std::move(order), std::move(gate));
-                        },
+  std::visit(overloaded{[](activate&) {},  // goes out with its gate
                         [&](start_steps& steps) {
                           for (auto& job : steps.jobs) ports_.start(std::move(job));
                         },

@@ -59,6 +59,18 @@ BOOST_FIXTURE_TEST_CASE(the_gate_is_closed_before_the_cancel_is_answered, bench)
   BOOST_TEST(is_answered);
 }
 
+BOOST_AUTO_TEST_CASE(the_gate_of_a_run_that_starts_in_the_batch_that_cancels_it_is_closed_before_the_answer) {
+  bench one{{caesura::testing::usual_function()}, [](caesura::actors::limits& l) { l.sweep_threshold = 1'000; }};  // the event cancels at once
+  bool is_answered = false;
+  one.take(accept_events{.events = {{.name = "go", .data = {{"id", 1}}}, {.name = "stop", .data = {{"id", 1}}}}, .reply = [&](const auto&) {
+                           is_answered = true;
+                           BOOST_REQUIRE(one.spawns.size() == 1U);
+                           BOOST_TEST(!one.spawns[0].gate->try_pass());
+                         }});
+  one.core->flush();
+  BOOST_TEST(is_answered);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_completion_that_crosses_the_cancel_ends_cancelled_with_its_result, bench) {
   const auto run = started_run();
   take(cancel_run{.run = run.order.run});
