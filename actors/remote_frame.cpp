@@ -103,7 +103,9 @@ remote_frame::remote_operation& remote_frame::add_operation(std::unique_ptr<remo
   return *operations_.emplace_back(std::move(op));
 }
 
-bool remote_frame::asks(const detail::operation& op) const noexcept { return op.kind == step_kind::run && op.id.starts_with(call_prefix); }
+bool remote_frame::is_call(std::string_view id) noexcept { return id.starts_with(call_prefix); }
+
+bool remote_frame::asks(const detail::operation& op) const noexcept { return op.kind == step_kind::run && is_call(op.id); }
 
 remote::call remote_frame::call_for(const detail::operation& op) const {
   remote::call call{.run = run_, .function = function_, .trigger = triggers_.front(), .events = triggers_, .steps = rows_};

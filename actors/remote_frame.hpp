@@ -35,6 +35,8 @@ class remote_frame final : public frame {
   [[nodiscard]] bool goes_on_at_first() const noexcept { return goes_on_at_first_; }
   // True for the operation that asks what comes next; the others of kind run are planned steps.
   [[nodiscard]] bool asks(const detail::operation& op) const noexcept;
+  // True for the id of such an operation.
+  [[nodiscard]] static bool is_call(std::string_view id) noexcept;
   // What is to be asked for a pending operation of kind run.
   [[nodiscard]] remote::call call_for(const detail::operation& op) const;
   // Adds to a request what only this frame knows of the operation.

@@ -39,6 +39,7 @@ run_driver::run_driver(activate order, std::shared_ptr<start_gate> gate, const r
     : order_{std::move(order)}, gate_{std::move(gate)}, fn_{fn}, limits_{limits}, ports_{std::move(ports)} {
   for (const auto& pending : order_.record->pending) {
     if (pending.failed_attempts > 0) failed_attempts_.emplace(pending.step, pending.failed_attempts);
+    if (pending.kind == step_kind::run && pending.due) backing_off_.insert(pending.step);
   }
 }
 
@@ -85,20 +86,30 @@ void run_driver::go_on(advance_run message) {
       begin_pending(std::move(message));
       return;
   }
-  finish();
+  message.in_flight = in_flight();
+  if (message.in_flight == 0) finish();  // else this is said again, in case that a cancel came first: then what executes still is recorded, too
   ports_.to_router(std::move(message));
 }
 
 void run_driver::begin_pending(advance_run message) {
-  if (std::exchange(is_first_, false) && message.rows.empty() && starts_first()) {
-    start_first();
-    return;
+  if (std::exchange(is_first_, false)) {
+    if (auto rows = interrupted_rows(); !rows.empty()) {
+      give_up(std::move(rows), std::move(message));
+      return;
+    }
+    if (message.rows.empty() && starts_first()) {
+      for (auto* op : frame_->pending()) {
+        if (is_due(*op)) start(*op);
+      }
+      return;
+    }
   }
   message.next = next_kind::operations;
   message.is_any = frame_->is_any();
   message.goes_on_at_first = remote_ != nullptr && remote_->goes_on_at_first();
   message.rows_seen = frame_->row_count();
   for (auto* op : frame_->pending()) {
+    if (op->is_finished) continue;
     message.operations.push_back(request_of(*op));
     if (op->kind == step_kind::run && is_due(*op) && !jobs_.contains(op->id)) message.jobs.push_back(job_for(*op));
   }
@@ -116,39 +127,39 @@ bool run_driver::starts_first() const {
          });
 }
 
-void run_driver::start_first() {
-  const bool is_interrupted = remote_ == nullptr && order_.record->interruptions > limits_.interruptions;
-  auto message = report(next_kind::executing);
-  std::vector<detail::operation*> ready;
-  for (auto* op : frame_->pending()) {
-    if (is_due(*op)) ready.push_back(op);
+// What is due, if the process has ended so often while it executed that it is not tried again.
+std::vector<step_info> run_driver::interrupted_rows() const {
+  std::vector<step_info> rows;
+  const auto times = order_.record->interruptions;
+  if (remote_ != nullptr || times <= limits_.interruptions) return rows;
+  for (const auto* op : frame_->pending()) {
+    if (op->kind != step_kind::run || !is_due(*op)) continue;
+    rows.push_back({.id = op->id,
+                    .error = recorded_error{.name = step_interrupted,
+                                            .message = "the process ended " + std::to_string(times) + " times while this step executed"},
+                    .attempts = times,
+                    .started_at = frame_->last_time(),
+                    .ended_at = frame_->last_time()});
   }
-  if (!is_interrupted) {
-    for (auto* op : ready) start(*op);
-    return;
-  }
-  for (auto* op : ready) {
-    message.rows.push_back({.id = op->id,
-                            .error = recorded_error{.name = step_interrupted,
-                                                    .message = "the process ended " + std::to_string(order_.record->interruptions) +
-                                                               " times while this step executed"},
-                            .attempts = order_.record->interruptions,
-                            .started_at = frame_->last_time(),
-                            .ended_at = frame_->last_time()});
-  }
-  for (const auto& row : message.rows) frame_->add(row);
-  if (!resume_if_ready()) {
+  return rows;
+}
+
+void run_driver::give_up(std::vector<step_info> rows, advance_run message) {
+  message.rows.insert(message.rows.end(), rows.begin(), rows.end());
+  if (is_mixed_any()) {  // the router knows what was first
+    message.next = next_kind::executing;
+    message.wants_rows = true;
     ports_.to_router(std::move(message));
     return;
   }
+  for (auto& row : rows) frame_->add(std::move(row));
+  (void)resume_if_ready();
   go_on(std::move(message));
 }
 
 // False for a step that backs off: its timer starts it.
 bool run_driver::is_due(const detail::operation& op) const {
-  const auto& known = order_.record->pending;
-  const auto retry = std::ranges::find(known, op.id, &storage::pending_record::step);
-  return retry == known.end() || !retry->due || is_past_first_;
+  return !backing_off_.contains(op.id);
 }
 
 std::shared_ptr<step_job> run_driver::job_for(detail::operation& op) {
@@ -194,8 +205,10 @@ bool run_driver::resume_if_ready() {
     if (in_flight() > 0) return false;  // a loser's closure refers to the frame
   }
   is_first_ = false;
-  is_past_first_ = true;
-  if (remote_ == nullptr) failed_attempts_.clear();
+  if (remote_ == nullptr) {
+    failed_attempts_.clear();
+    backing_off_.clear();
+  }
   frame_->resume();
   return true;
 }
@@ -214,6 +227,7 @@ std::variant<storage::step_record, failed_attempt> run_driver::judge(const detai
   const retry_policy& policy = op.retries ? *op.retries : fn_.code.retries;
   if (outcome.error && !outcome.is_final && may_try_again(policy, attempts)) {
     failed_attempts_[op.id] = attempts;
+    backing_off_.insert(op.id);
     return failed_attempt{.step = op.id,
                           .failed_attempts = attempts,
                           .error = std::move(*outcome.error),
@@ -242,8 +256,9 @@ bool run_driver::may_try_again(const retry_policy& policy, std::uint32_t attempt
 void run_driver::take_answer(step_outcome&& outcome) {
   auto& answer = *outcome.answer;
   auto* const op = frame_->find_pending(outcome.step);
-  const auto attempts = attempt_of(*op);
-  const bool is_asking = remote_->asks(*op);
+  const auto attempts = op == nullptr ? 1 : attempt_of(*op);
+  const bool is_known = op == nullptr || op->is_finished;
+  const bool is_asking = !is_known && remote_->asks(*op);
   auto message = report(next_kind::executing);
   message.rows_known = frame_->row_count();
   message.rows = remote_->rows_of(std::move(answer.steps), attempts, outcome.started_at, outcome.ended_at);
@@ -254,6 +269,10 @@ void run_driver::take_answer(step_outcome&& outcome) {
     return;
   }
   for (const auto& row : message.rows) frame_->add(row);
+  if (is_known) {  // the step was recorded by another call or a checkpoint meanwhile: what became of it is known
+    go_on_after_answer(false, std::move(message));
+    return;
+  }
   if (answer.failed) answer.error = answer.failed->error;
   if (answer.error && !answer.is_final && may_try_again(fn_.code.retries, attempts)) {
     fail_attempt(*op, std::move(outcome), attempts, message);
@@ -294,6 +313,7 @@ void run_driver::take_back_answer(detail::operation& op, step_outcome&& outcome,
 
 void run_driver::fail_attempt(const detail::operation& op, step_outcome&& outcome, std::uint32_t attempts, advance_run& message) {
   failed_attempts_[op.id] = attempts;
+  backing_off_.insert(op.id);
   message.failures.push_back({.step = op.id,
                               .failed_attempts = attempts,
                               .error = std::move(*outcome.answer->error),
@@ -311,7 +331,6 @@ void run_driver::go_on_after_answer(bool is_answered, advance_run message) {
   }
   if (is_answered || has_ended || resume_if_ready()) {
     is_first_ = false;
-    is_past_first_ = true;
     message.in_flight = in_flight();
     go_on(std::move(message));
     return;
@@ -371,15 +390,18 @@ void run_driver::take(step_outcome&& outcome) {
 
 void run_driver::take(resume_run&& message) {
   if (is_done_ || ending_ != ending::none) return;
-  if (remote_ != nullptr && !message.rows.empty()) failed_attempts_.clear();  // a checkpoint, or the end of a wait: the next attempt is a first one
+  if (remote_ != nullptr && !message.rows.empty()) {  // a checkpoint, or the end of a wait: the next call that asks is a first attempt
+    std::erase_if(failed_attempts_, [&](const auto& entry) { return remote_frame::is_call(entry.first); });
+  }
+  for (const auto& step : message.retries) backing_off_.erase(step);
   for (auto& row : message.rows) frame_->add(std::move(row));
-  if (frame_->state() == frame_state::held) {
-    go_on(report(next_kind::held));
+  if (frame_->state() != frame_state::suspended) {
+    if (in_flight() == 0) go_on(report(next_kind::held));  // else what is in flight says it: the body stays until then
   } else if (resume_if_ready()) {
     go_on(report(next_kind::operations));
   } else if (!(frame_->is_any() && frame_->is_ready())) {
     for (const auto& step : message.retries) {
-      if (auto* op = frame_->find_pending(step)) start(*op);
+      if (auto* op = frame_->find_pending(step); op != nullptr && !op->is_finished && !jobs_.contains(step)) start(*op);
     }
     if (in_flight() == 0) ports_.to_router(report(next_kind::executing));  // the others are still to come: it may rest again
   }
@@ -395,6 +417,10 @@ void run_driver::take(const order_run& message) {
     case order_kind::leave: end(ending::left); return;
     case order_kind::end: end(ending::none); return;
     case order_kind::park:
+      if (in_flight() > 0) {  // not said before it was sent
+        end(ending::left);
+        return;
+      }
       finish();  // destructors of the body run before another activation can begin
       ports_.to_router(parked_run{.run = order_.run, .activation = order_.activation});
       return;
@@ -410,6 +436,7 @@ void run_driver::fail(const std::string& why) {
 // The gate is closed: what has passed it completes, nothing further starts.
 void run_driver::end(ending how) {
   gate_->close();
+  std::erase_if(jobs_, [](const auto& entry) { return entry.second->claim(); });  // such a job keeps this driver, which keeps it
   if (how == ending::none) {  // the run is over: what is still in flight reports to nobody
     if (gate_->passed() == returned_) {
       finish();

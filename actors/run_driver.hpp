@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <variant>
 #include <vector>
 
@@ -52,7 +53,8 @@ class run_driver {
   [[nodiscard]] advance_run report(next_kind next) const;
   void go_on(advance_run message);
   void begin_pending(advance_run message);
-  void start_first();
+  [[nodiscard]] std::vector<step_info> interrupted_rows() const;
+  void give_up(std::vector<step_info> rows, advance_run message);
   [[nodiscard]] bool starts_first() const;
   void start(detail::operation& op);
   [[nodiscard]] bool is_due(const detail::operation& op) const;
@@ -82,6 +84,7 @@ class run_driver {
   std::unique_ptr<frame> frame_;
   remote_frame* remote_ = nullptr;  // frame_, when the code is elsewhere
   std::unordered_map<std::string, std::uint32_t> failed_attempts_;
+  std::unordered_set<std::string> backing_off_;  // steps that have failed and whose time to be tried again has not come
   std::uint32_t handed_ = 0;    // jobs on their way to step threads, or there
   std::uint32_t returned_ = 0;  // outcomes received
   std::uint32_t withdrawn_ = 0; // jobs taken back before they started
@@ -89,7 +92,6 @@ class run_driver {
   ending ending_ = ending::none;
   std::string lost_because_;
   bool is_first_ = true;
-  bool is_past_first_ = false;  // beyond the suspension at which the activation began
   bool is_done_ = false;
 };
 

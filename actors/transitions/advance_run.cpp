@@ -8,16 +8,16 @@ namespace caesura::actors {
 
 namespace {
 
-// Steps recorded beyond those that the sender knew.
-std::vector<std::string> recorded_since(turn& now, const storage::run_record& run, const advance_run& command) {
+// The steps that are recorded, if the sender did not know all of them: those of checkpoints may stand anywhere among its own.
+std::vector<std::string> recorded_otherwise(turn& now, const storage::run_record& run, const advance_run& command) {
   std::vector<std::string> ids;
   if (!command.rows_known || *command.rows_known >= run.step_count || command.rows.empty()) return ids;
-  for (auto& row : now.tx.steps_of(run.id, *command.rows_known)) ids.push_back(std::move(row.id));
+  for (auto& row : now.tx.steps_of(run.id)) ids.push_back(std::move(row.id));
   return ids;
 }
 
 void take_rows(turn& now, storage::run_record& run, const advance_run& command) {
-  const auto known = recorded_since(now, run, command);
+  const auto known = recorded_otherwise(now, run, command);
   for (auto row : command.rows) {
     if (std::ranges::find(known, row.id) != known.end()) continue;
     const auto tried = std::ranges::find(run.pending, row.id, &storage::pending_record::step);
@@ -40,7 +40,7 @@ void take_failures(turn& now, storage::run_record& run, const advance_run& comma
                            .failed_attempts = failure.failed_attempts,
                            .last_error = failure.error,
                            .started_at = failure.started_at,
-                           .due = now.now + failure.retry_in,
+                           .due = saturated(now.now, failure.retry_in),
                            .failures = std::move(failures)});
     run.interruptions = 0;
   }
@@ -49,11 +49,8 @@ void take_failures(turn& now, storage::run_record& run, const advance_run& comma
 // The first of what the body waits for is recorded already.
 bool is_decided(const storage::run_record& run) { return run.any_from && run.step_count > *run.any_from; }
 
-// Nothing executes, and no retry whose time has come is on its way to the actor.
-bool may_rest(const storage::run_record& run, const advance_run& command) {
-  return command.in_flight == 0 && !run.pending.empty() &&
-         std::ranges::none_of(run.pending, [](const storage::pending_record& p) { return p.kind == step_kind::run && !p.due; });
-}
+// The actor says nothing after this, once nothing is in flight.
+bool is_last_word(next_kind next) { return next != next_kind::executing && next != next_kind::operations; }
 
 // The run keeps its place without an actor: held until something changes, or queued for the next start of the process.
 void rest_without_actor(turn& now, const storage::run_record& before, storage::run_record after) {
@@ -83,7 +80,7 @@ void go_on(turn& now, const storage::run_record& before, storage::run_record aft
       if (command.wants_rows) {
         replace_run(now, before, std::move(after));
         now.out.emplace_back(resume_run{.run = before.id, .activation = command.activation, .rows = command.rows});
-      } else if (may_rest(after, command)) {
+      } else if (!after.pending.empty() && !is_busy(after, command)) {
         rest_run(now, before, std::move(after));
       } else {
         replace_run(now, before, std::move(after));
@@ -131,6 +128,10 @@ void apply(turn& now, const advance_run& command) {
   if (!(is_planted(fault::results_dropped) && after.cancelled_by)) take_rows(now, after, command);
   if (!is_decided(after)) take_failures(now, after, command);
   const auto losers = withdraw_losers(after);
+  if (after.cancelled_by && (is_last_word(command.next) ? command.in_flight > 0 : is_busy(after, command))) {
+    replace_run(now, *run, std::move(after));  // the actor is told, and has a last word to say
+    return;
+  }
   if (command.in_flight == 0) {
     // The cancel rule: results are recorded, and nothing comes after them, not even completion.
     if (after.cancelled_by && !(is_planted(fault::completion_beats_cancel) && command.next == next_kind::completed)) {
@@ -142,9 +143,6 @@ void apply(turn& now, const advance_run& command) {
       end_run(now, *run, std::move(after), run_status::failed);
       return;
     }
-  } else if (after.cancelled_by) {
-    replace_run(now, *run, std::move(after));
-    return;
   }
   go_on(now, *run, std::move(after), command);
   cancel_losers(now, losers);

@@ -15,7 +15,7 @@ class beginning {
     after_.pending.clear();
     after_.any_from = command.is_any ? std::optional{std::min(command.rows_seen, after_.step_count)} : std::nullopt;
     after_.goes_on_at_first = command.goes_on_at_first;
-    if (after_.step_count > command.rows_seen) read_late_rows(command.rows_seen);
+    if (after_.step_count > command.rows_seen) read_late_rows(command.operations);
     // What a loser of an earlier `any` recorded late decides nothing here.
     const auto is_late = [&](const operation_request& request) { return std::ranges::find(late_, request.step) != late_.end(); };
     if (after_.any_from && std::ranges::none_of(command.operations, is_late)) after_.any_from = after_.step_count;
@@ -25,6 +25,9 @@ class beginning {
   [[nodiscard]] bool is_refused() const { return conflict_.has_value(); }
 
   [[nodiscard]] bool is_decided(const storage::run_record& run) const { return run.any_from && run.step_count > *run.any_from; }
+
+  // The code is to be asked again although others are pending: one is finished, and its row is on the way to the actor or goes there now.
+  [[nodiscard]] bool goes_on(const storage::run_record& run) const { return run.goes_on_at_first && !(rows_.empty() && late_.empty()); }
 
   void begin(const operation_request& request) {
     if (is_refused() || is_decided(after_)) return;  // the run fails, or another branch is first
@@ -75,10 +78,12 @@ class beginning {
   [[nodiscard]] std::vector<step_info> take_rows() { return std::move(rows_); }
 
  private:
-  // A wait that an earlier activation began was finished while the body was on its way to it again: its row is on the way to the actor.
-  void read_late_rows(std::uint32_t seen) {
-    const auto rows = now_.tx.steps_of(before_->id);
-    for (std::size_t i = seen; i < rows.size(); ++i) late_.push_back(rows[i].id);
+  // An operation was finished while the body was on its way to it, again or still: its row is on the way to the actor. It may stand anywhere, even
+  // before rows that the actor knows.
+  void read_late_rows(const std::vector<operation_request>& requests) {
+    for (auto& row : now_.tx.steps_of(before_->id)) {
+      if (std::ranges::find(requests, row.id, &operation_request::step) != requests.end()) late_.push_back(std::move(row.id));
+    }
   }
 
   // The same operation, begun by an earlier activation: it keeps its due time and its place in the order.
@@ -104,11 +109,11 @@ class beginning {
       after_.pending.push_back(*before);
       return;
     }
-    const time_point due = request.until ? *request.until : now_.now + request.delay.value_or(duration{0});
-    if (due - now_.now > longest_wait) {
-      fail(request, "the end of the sleep, " + to_string(due) + ", is more than 366 days away");
-    } else if (due <= now_.now) {
+    const time_point due = request.until ? *request.until : saturated(now_.now, request.delay.value_or(duration{0}));
+    if (due <= now_.now) {
       finish({.id = request.step, .kind = step_kind::sleep, .started_at = now_.now, .ended_at = now_.now, .name = request.name});
+    } else if (due - now_.now > longest_wait) {
+      fail(request, "the end of the sleep, " + to_string(due) + ", is more than 366 days away");
     } else {
       after_.pending.push_back({.kind = step_kind::sleep, .step = request.step, .started_at = now_.now, .due = due, .name = request.name});
     }
@@ -119,20 +124,20 @@ class beginning {
       after_.pending.push_back(*before);
       return;
     }
-    const duration timeout = request.until ? *request.until - now_.now : request.delay.value_or(longest_wait);
-    if (timeout <= duration{0}) {
+    const time_point due = request.until ? *request.until : saturated(now_.now, request.delay.value_or(longest_wait));
+    if (due <= now_.now) {
       finish({.id = request.step, .kind = step_kind::wait_for_event, .started_at = now_.now, .ended_at = now_.now, .name = request.name});
       return;
     }
     try {
-      register_wait(request, timeout);
+      register_wait(request, due);
     } catch (const error& e) {
       if (e.code() != errc::invalid_expression) throw;
       fail(request, e.what());
     }
   }
 
-  void register_wait(const operation_request& request, duration timeout) {
+  void register_wait(const operation_request& request, time_point due) {
     const auto waits = static_cast<std::size_t>(
         std::ranges::count(after_.pending, step_kind::wait_for_event, &storage::pending_record::kind));
     if (waits >= now_.state.limits.waits_at_once) {
@@ -148,13 +153,23 @@ class beginning {
     after_.pending.push_back({.kind = step_kind::wait_for_event,
                               .step = request.step,
                               .started_at = now_.now,
-                              .due = now_.now + timeout,
+                              .due = due,
                               .event = request.event,
                               .when = request.when,
                               .key = key_of(rule, *scope),
                               .since = now_.next_id<position>(),
-                              .slot = static_cast<std::uint8_t>(waits),
+                              .slot = free_slot(),
                               .name = request.name});
+  }
+
+  // Of the run's waits, each has another: those that an earlier activation began keep theirs.
+  [[nodiscard]] std::uint8_t free_slot() const {
+    const auto has = [](const storage::run_record& run, std::uint8_t slot) {
+      return std::ranges::any_of(run.pending, [&](const auto& p) { return p.kind == step_kind::wait_for_event && p.slot == slot; });
+    };
+    std::uint8_t slot = 0;
+    while (has(after_, slot) || has(*before_, slot)) ++slot;
+    return slot;
   }
 
   // False: the wait fails, or, when another run waits for the signal, the run.
@@ -227,7 +242,7 @@ class beginning {
     after.pending.push_back({.kind = step_kind::invoke,
                              .step = request.step,
                              .started_at = now_.now,
-                             .due = request.delay ? std::optional{now_.now + *request.delay} : request.until,
+                             .due = request.delay ? std::optional{saturated(now_.now, *request.delay)} : request.until,
                              .event = request.function,
                              .child = child,
                              .name = request.name});
@@ -325,27 +340,33 @@ run_ptr settle_signals(turn& now, const run_ptr& run, const advance_run& command
   return has_signals ? settle_sweeps(now, find_live(now, run->id)) : run;
 }
 
-// The process is stopping: no step starts. The run is queued for the next start.
-void leave_for_next_start(turn& now, const run_ptr& run) {
-  now.out.emplace_back(order_run{.run = run->id, .activation = now.state.live.find(run->id)->activation, .order = order_kind::end});
+// Nothing further starts. The run is as `after` says, at once or, while something executes, once the actor has told what came of it.
+void leave(turn& now, const run_ptr& run, storage::run_record after, const advance_run& command) {
+  const auto activation = now.state.live.find(run->id)->activation;
+  const bool is_left_busy = is_busy(*run, command);
+  now.out.emplace_back(order_run{.run = run->id, .activation = activation, .order = is_left_busy ? order_kind::leave : order_kind::end});
+  if (is_left_busy) return;
   drop_actor(now, run->id);
-  auto after = *run;
-  after.status = run_status::queued;
   replace_run(now, *run, std::move(after));
 }
 
+// The process is stopping: no step starts. The run is queued for the next start.
+void leave_for_next_start(turn& now, const run_ptr& run, const advance_run& command) {
+  auto after = *run;
+  after.status = run_status::queued;
+  leave(now, run, std::move(after), command);
+}
+
 // The function is paused: what was begun is kept, nothing further starts until it is resumed.
-void hold_here(turn& now, const run_ptr& run) {
-  now.out.emplace_back(order_run{.run = run->id, .activation = now.state.live.find(run->id)->activation, .order = order_kind::end});
-  drop_actor(now, run->id);
+void hold_here(turn& now, const run_ptr& run, const advance_run& command) {
   auto after = *run;
   mark_paused(now.state, after);
-  replace_run(now, *run, std::move(after));
+  leave(now, run, std::move(after), command);
 }
 
 // A cancel came in this very command. What executes still is recorded first: the actor has been told.
 void honour_cancel(turn& now, const run_ptr& run, const advance_run& command) {
-  if (command.in_flight == 0) end_run(now, *run, *run, run_status::cancelled);
+  if (!is_busy(*run, command)) end_run(now, *run, *run, run_status::cancelled);
 }
 
 }  // namespace
@@ -376,21 +397,21 @@ void begin_operations(turn& now, run_ptr run, const advance_run& command) {
     return;
   }
   if (is_held_by_pause(now.state, *run)) {
-    hold_here(now, run);
+    hold_here(now, run, command);
+    return;
+  }
+  const auto activation = command.activation;
+  const bool is_decided = begun.is_decided(after);
+  const bool goes_on = is_decided || begun.goes_on(after) || (command.jobs.empty() && after.pending.empty());
+  if ((!command.jobs.empty() || goes_on) && now.state.is_stopping) {
+    leave_for_next_start(now, run, command);
     return;
   }
   auto rows = begun.take_rows();
-  const auto activation = command.activation;
-  const bool is_decided = begun.is_decided(after);
-  const bool is_all_finished = is_decided || (command.jobs.empty() && after.pending.empty());
-  if ((!command.jobs.empty() || is_all_finished) && now.state.is_stopping) {
-    leave_for_next_start(now, run);
-    return;
-  }
   if (!rows.empty()) now.out.emplace_back(resume_run{.run = run->id, .activation = activation, .rows = std::move(rows)});
   if (!command.jobs.empty() && !is_decided) {
     now.out.emplace_back(start_steps{command.jobs});
-  } else if (!is_all_finished && command.in_flight == 0) {
+  } else if (!goes_on && !is_busy(after, command)) {
     rest_run(now, *run, std::move(after));
   }
 }

@@ -11,8 +11,13 @@ void apply(turn& now, const quarantine_run& command) {
     now.out.emplace_back(order_run{.run = command.run, .activation = live->activation, .order = order_kind::end});
     drop_actor(now, command.run);
   }
-  now.say("run " + text_of(command.run) + " is held: " + command.why, command.run);
+  const bool is_cancelled = run != nullptr && run->cancelled_by;
+  now.say("run " + text_of(command.run) + (is_cancelled ? " ends cancelled, and " : " is held: ") + command.why, command.run);
   if (run == nullptr) return;
+  if (is_cancelled) {  // nothing of it goes on, and whoever cleans up is told
+    end_run(now, *run, *run, run_status::cancelled);
+    return;
+  }
   auto after = *run;
   after.status = run_status::held;
   after.held_because = command.why;

@@ -110,6 +110,8 @@ void begin_operations(turn& now, run_ptr run, const advance_run& command);
 // rest_run.cpp
 // What a run with nothing executing does until its pending operations are over: rests with or without its actor.
 void rest_run(turn& now, const storage::run_record& before, storage::run_record after);
+// Something of the run executes, or will: what its actor has just said is not the last word of this activation. `run` is what is recorded with it.
+[[nodiscard]] bool is_busy(const storage::run_record& run, const advance_run& command);
 void apply(turn& now, const parked_run& command);
 
 // fire_timers.cpp

@@ -244,6 +244,63 @@ BOOST_AUTO_TEST_CASE(an_executing_loser_of_any_is_asked_to_stop_and_the_body_wai
   BOOST_TEST(runtime.result<std::size_t>(run) == 1U);
 }
 
+// The order of these messages: the report that a branch has ended is on its way to the router, and while it is, the retry of another comes due.
+BOOST_FIXTURE_TEST_CASE(a_retry_that_comes_due_while_another_branch_is_reported_is_made, parallel_world) {
+  open_one(
+      [this](context step) -> task<> {
+        co_await caesura::all(step.run("a", [&] {
+          if (++a == 1) throw std::runtime_error{"no"};
+        }),
+                              step.wait_for_event("one").timeout(48h), step.wait_for_event("two").timeout(48h));
+      },
+      {.retries = 3, .delays = {10s}, .jitter = duration{0}});
+  go();
+  run();
+  advance(9s);
+  bool is_planted = true;
+  before_commit = [&](std::uint64_t) {
+    if (!std::exchange(is_planted, false)) return;
+    set_clock(now() + 1s);
+    environment().fire_timers();
+  };
+  runtime().send({.name = "one"});
+  run();
+  advance(1s);
+  BOOST_TEST(a == 2);
+}
+
+BOOST_FIXTURE_TEST_CASE(the_body_stays_while_a_retry_executes_that_came_due_while_another_branch_was_reported, parallel_world) {
+  open_one(
+      [this](context step) -> task<> {
+        int of_the_frame = 41;
+        co_await caesura::all(step.run("a", [&] {
+          if (++a == 1) throw std::runtime_error{"no"};
+          settle();  // whatever the router has decided meanwhile
+          b = ++of_the_frame;
+        }),
+                              step.sleep_for("nap", 9500ms), step.wait_for_event("two").timeout(48h));
+      },
+      {.retries = 3, .delays = {10s}, .jitter = duration{0}});
+  const auto run_of = go();
+  run();
+  bool is_planted = true;
+  before_commit = [&](std::uint64_t) {
+    if (!std::exchange(is_planted, false)) return;
+    set_clock(now() + 500ms);
+    environment().fire_timers();
+  };
+  set_clock(now() + 9500ms);
+  environment().fire_timers();
+  while (steps().waiting() == 0 && environment().run_one_message()) {
+  }
+  BOOST_REQUIRE(execute_step());
+  BOOST_TEST(b == 42);
+  BOOST_TEST(runtime().steps(run_of).size() == 2U);
+  runtime().cancel(run_of);
+  settle();
+  BOOST_TEST(status(run_of) == run_status::cancelled);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 namespace {

@@ -188,6 +188,40 @@ BOOST_FIXTURE_TEST_CASE(a_step_that_takes_the_process_down_more_than_three_times
   BOOST_TEST(executed.empty());
 }
 
+BOOST_FIXTURE_TEST_CASE(a_step_that_takes_the_process_down_fails_beside_a_wait_as_it_does_alone, recovery_world) {
+  for (const bool is_any : {false, true}) {
+    std::string caught;
+    const auto fatal = [&] {
+      return function{.id = "f", .triggers = {{.event = "go"}}, .body = [&](context step) -> task<> {
+                        try {
+                          if (is_any) {
+                            co_await caesura::any(step.run("fatal", [&] { executed.push_back("fatal"); }), step.wait_for_event("never").timeout(1h));
+                          } else {
+                            co_await caesura::all(step.run("fatal", [&] { executed.push_back("fatal"); }), step.wait_for_event("ready").timeout(1h));
+                          }
+                        } catch (const step_failed& e) {
+                          caught = e.cause().name;
+                        }
+                      }};
+    };
+    open({fatal()});
+    const auto run_of = start({.name = "go"});
+    for (int crashes = 0; crashes < 4; ++crashes) {
+      settle();
+      BOOST_TEST(steps().waiting() == 1U);
+      crash();
+      open({fatal()});
+    }
+    run();
+    if (!is_any) runtime().send({.name = "ready"});
+    run();
+    BOOST_TEST(caught == step_interrupted);
+    BOOST_TEST(status(run_of) == run_status::completed);
+    BOOST_TEST(executed.empty());
+    close();
+  }
+}
+
 BOOST_FIXTURE_TEST_CASE(a_clean_stop_counts_no_interruption, recovery_world) {
   open({two_steps()});
   const auto run_of = start({.name = "go"});
