@@ -10,6 +10,7 @@
 
 #include "runtime/server/http/json_reader.hpp"
 #include "runtime/server/http/json_writer.hpp"
+#include "runtime/server/invocation.hpp"
 #include "runtime/server/sdk_flow.hpp"
 #include "storage/document_view.hpp"
 
@@ -92,6 +93,7 @@ const json* object_in(const json& object, const char* key) {
 // A wildcard is written "app/*" or "app/user.*"; the runtime's "*" means any rest, which is the same there.
 trigger read_trigger(const json& json, const std::string& where, std::vector<std::string>& faults) {
   if (json.contains("cron")) return read_cron(json, where, faults);
+  if (const auto name = text_in(json, "event"); is_invoke_event(name)) faults.push_back(where + ".event is \"" + name + "\": such names are reserved for invocations");
   return {.event = text_in(json, "event"), .when = text_in(json, "expression")};
 }
 
@@ -614,6 +616,9 @@ checkpoint read_checkpoint(const document& body) {
 event read_event(const json& json) {
   if (!json.is_object()) throw error{errc::invalid_event, "an event is an object with name and data"};
   event e{.name = text_in(json, "name"), .id = text_in(json, "id")};
+  if (is_invoke_event(e.name)) {
+    throw error{errc::invalid_event, "event \"" + e.name + "\": such names are reserved for invocations, which POST /invoke/FUNCTION is for"};
+  }
   if (const auto* data = object_in(json, "data")) {
     if (!data->is_object()) throw error{errc::invalid_event, "event \"" + e.name + "\": data must be an object"};
     if (data->contains("_inngest")) {

@@ -300,6 +300,29 @@ BOOST_AUTO_TEST_CASE(many_runs_are_cancelled_in_the_past_only) {
   BOOST_TEST(world.ask("GET", "/v1/runs/" + run).body["data"]["ended_at"].is_null());
 }
 
+// ---- names and members that mean something else upstream, or nothing
+
+BOOST_AUTO_TEST_CASE(an_event_starts_no_function_by_the_name_of_its_invocation) {
+  fake_app app{[](const json&) { return 1; }};
+  server_world world;
+  BOOST_TEST(world.ask("POST", "/fn/register", app.registration()).status == 200);
+  const json forged{{"name", server::invoke_event_of("app-f")}};
+  for (const json& body : {forged, json::array({{{"name", "go"}}, forged})}) {
+    const auto told = world.ask("POST", "/e/key", body);
+    BOOST_TEST(told.status == 400);
+    BOOST_TEST(told.text.find("reserved for invocations") != std::string::npos, told.text);
+  }
+  BOOST_TEST(world.ask("GET", "/v1/runs").body["data"].empty());
+  auto listens = app.registration();
+  listens["appName"] = "other";
+  listens["functions"][0]["id"] = "other-f";
+  listens["functions"][0]["triggers"] = {{{"event", server::invoke_event_of("app-f")}}};
+  const auto refused = world.ask("POST", "/fn/register", listens);
+  BOOST_TEST(refused.status == 400);
+  BOOST_TEST(refused.text.find("triggers[0]") != std::string::npos, refused.text);
+  BOOST_TEST(world.ask("POST", "/invoke/app-f").status == 200);
+}
+
 // ---- syncs and signatures
 
 BOOST_AUTO_TEST_CASE(an_app_that_answers_a_sync_with_its_functions_is_registered) {
