@@ -182,6 +182,17 @@ json api_call::object() const {
   return told;
 }
 
+json api_call::object_of(std::initializer_list<std::string_view> members) const {
+  auto told = object();
+  for (const auto& [name, value] : told.items()) {
+    if (std::ranges::find(members, name) != members.end()) continue;
+    std::string known;
+    for (const auto member : members) known.append(known.empty() ? "" : ", ").append(member);
+    throw refusal{400, "\"" + name + "\" is no member of this request, which takes " + known};
+  }
+  return told;
+}
+
 std::optional<time_point> api_call::query_time(const char* name) const {
   const auto text = asked.query.get(name);
   if (text.empty()) return std::nullopt;

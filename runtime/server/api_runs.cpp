@@ -119,7 +119,7 @@ response cancel_run(const api_call& call) {
 }
 
 response replay_run(const api_call& call) {
-  const auto told = call.object();
+  const auto told = call.object_of({"from_step"});
   const auto replayed = call.parts.runtime.replay(api_call::id_of<run_id>(call.arguments[0], "run"), {.from_step = told.value("from_step", "")});
   return enveloped({{"run_id", to_string(replayed)}});
 }

@@ -300,6 +300,57 @@ BOOST_AUTO_TEST_CASE(many_runs_are_cancelled_in_the_past_only) {
   BOOST_TEST(world.ask("GET", "/v1/runs/" + run).body["data"]["ended_at"].is_null());
 }
 
+BOOST_AUTO_TEST_CASE(a_cancellation_without_an_end_or_with_a_member_that_is_unknown_cancels_nothing) {
+  fake_app app{rests};
+  server_world world;
+  world.ask("POST", "/fn/register", app.registration());
+  const auto run = world.start({{"id", "t"}});
+  const json request{{"app_id", "app"}, {"function_id", "f"}, {"started_before", "2020-01-01T00:00:00Z"}};
+  for (const char* const name : {"app_id", "function_id", "started_before"}) {
+    for (const bool is_null : {true, false}) {
+      auto bad = request;
+      bad.erase(name);
+      if (is_null) bad[name] = nullptr;
+      const auto told = world.ask("POST", "/v1/cancellations", bad);
+      BOOST_TEST(told.status == 400, name);
+      BOOST_TEST(told.body["error"] == std::string{name} + " is required");
+    }
+  }
+  for (const char* const name : {"dryRun", "startedAfter", "expression", "function"}) {
+    auto bad = request;
+    bad[name] = true;
+    const auto told = world.ask("POST", "/v1/cancellations", bad);
+    BOOST_TEST(told.status == 400, name);
+    BOOST_TEST(told.text.find(name) != std::string::npos, told.text);
+    BOOST_TEST(told.text.find("dry_run") != std::string::npos, told.text);  // what there is
+  }
+  auto open_begin = request;
+  open_begin["started_after"] = nullptr;
+  BOOST_TEST(world.ask("POST", "/v1/cancellations", open_begin).status == 200);
+  BOOST_TEST(world.ask("GET", "/v1/cancellations").body["data"].size() == 1U);
+  BOOST_TEST(world.ask("GET", "/v1/runs/" + run).body["data"]["ended_at"].is_null());
+}
+
+BOOST_AUTO_TEST_CASE(a_member_that_a_route_does_not_know_is_refused_by_name_before_anything_is_done) {
+  fake_app app{[](const json&) { return 1; }};
+  server_world world;
+  world.ask("POST", "/fn/register", app.registration());
+  const auto run = world.start({{"id", "t"}});
+  world.ended(run);
+  const std::vector<std::pair<std::string, json>> misspelt{{"/v1/runs/" + run + "/replay", {{"fromStep", "h1"}}},
+                                                           {"/v1/functions/app-f/pause", {{"under_way", "hold"}}},
+                                                           {"/v1/functions/app-f/resume", {{"replaySkipped", true}}},
+                                                           {"/v1/signals", {{"signal", "s"}, {"payload", 1}}},
+                                                           {"/invoke/app-f", {{"payload", {{"n", 1}}}}}};
+  for (const auto& [path, body] : misspelt) {
+    const auto told = world.ask("POST", path, body);
+    BOOST_TEST(told.status == 400, path);
+    BOOST_TEST(told.text.find("is no member of this request") != std::string::npos, told.text);
+  }
+  BOOST_TEST(world.ask("GET", "/v1/runs").body["data"].size() == 1U);
+  BOOST_TEST(world.ask("GET", "/v1/functions").body["data"][0]["is_paused"] == false);
+}
+
 // ---- names and members that mean something else upstream, or nothing
 
 BOOST_AUTO_TEST_CASE(an_event_starts_no_function_by_the_name_of_its_invocation) {
