@@ -180,7 +180,8 @@ response send_events(const api_call& call) try {
 }
 
 response invoke(const api_call& call) {
-  const auto told = call.object_of({"data"});
+  const auto told = call.object_of({"data", "user", "v"});
+  if (const auto* const lost = member_not_kept(told)) throw refusal{400, std::string{lost} + " is not kept by this server: put it into data"};
   const auto done = invoke_function(call.parts, call.arguments[0], told.value("data", json{}));
   return plain(200, {{"id", to_string(done.event)}, {"run_id", to_string(done.run)}, {"status", 200}});
 }

@@ -129,6 +129,7 @@ class world {
         {"rerun", [this](const json& a) -> field_value { return rerun(a); }},
         {"invokeFunction",
          [this](const json& a) -> field_value {
+           if (const auto* const lost = member_not_kept(a)) throw unmet{std::string{lost} + " is not kept by this server: put it into data"};
            try {
              (void)invoke_function(parts_, a.at("functionSlug").get<std::string>(), a.value("data", json{}));
            } catch (const refusal& no) {

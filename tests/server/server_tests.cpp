@@ -118,6 +118,23 @@ BOOST_AUTO_TEST_CASE(who_has_no_key_is_told_of_no_function) {
   BOOST_TEST(told.body["functions"].empty());
 }
 
+BOOST_AUTO_TEST_CASE(half_of_a_surrogate_pair_in_an_answer_or_an_event_is_no_reason_to_refuse_it) {
+  fake_app app{nullptr};
+  app.answer_instead = [](const http::request&) {
+    auto told = http::response::json(200, R"({"cut":"x\ud83d"})");
+    told.headers.add("x-inngest-sdk", "test");
+    return told;
+  };
+  server_world world;
+  world.ask("POST", "/fn/register", app.registration());
+  const auto sent = world.ask("POST", "/e/key", R"([{"name":"go","data":{"cut":"\ude00y"}},{"name":"other"}])");
+  BOOST_REQUIRE(sent.status == 200);
+  const auto event = sent.body["ids"][0].get<std::string>();
+  BOOST_TEST(world.ask("GET", "/v1/events/" + event).body["data"]["data"]["cut"] == "\uFFFDy");
+  const auto run = world.ask("GET", "/v1/events/" + event + "/runs").body["data"][0]["run_id"].get<std::string>();
+  BOOST_TEST(world.ended(run)["output"]["cut"] == "x\uFFFD");
+}
+
 BOOST_AUTO_TEST_CASE(a_call_that_cannot_be_written_fails_and_the_server_goes_on) {
   fake_app app{[](const json&) { return 1; }};
   server_world world{{.signing_key = "signkey-test-00ff", .retry_interval = 1ms}};
