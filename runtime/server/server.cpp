@@ -122,12 +122,17 @@ class server::core {
     return all;
   }
 
-  // The file first: what a registration was answered for is there after a crash.
+  // The file first: what a registration was answered for is there after a crash. What could not be put in force is tried again by the next one, whatever it
+  // says.
   bool register_app(const app_registration& app, const document& body) {
     const std::lock_guard lock{registering_};
     check(app);
     const bool is_new = apps_.put(app, body);
-    if (is_new) runtime_->define(functions());
+    if (is_new || !is_in_force_) {
+      is_in_force_ = false;
+      runtime_->define(functions());
+      is_in_force_ = true;
+    }
     return is_new;
   }
 
@@ -187,6 +192,7 @@ class server::core {
   metrics metrics_;
   run_feed feed_;
   std::mutex registering_;
+  bool is_in_force_ = true;  // what apps_ holds
   http::loop loop_;  // sockets, actors and commits
   loop_executor executor_{loop_};
   workers workers_;

@@ -2,9 +2,11 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <filesystem>
 #include <future>
 #include <mutex>
 
+#include "runtime/server/app_registry.hpp"
 #include "runtime/server/http/signature.hpp"
 #include "tests/server/server_world.hpp"
 
@@ -116,6 +118,22 @@ BOOST_AUTO_TEST_CASE(who_has_no_key_is_told_of_no_function) {
   const auto told = locked.ask("GET", "/dev");
   BOOST_TEST(told.status == 200);
   BOOST_TEST(told.body["functions"].empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_registration_that_could_not_be_written_is_not_confirmed_until_it_is) {
+  fake_app app{[](const json&) { return 1; }};
+  server_world world;
+  const auto in_the_way = world.directory() + "/apps.json.new";
+  std::filesystem::create_directory(in_the_way);
+  for (int i = 0; i < 2; ++i) BOOST_TEST(world.ask("POST", "/fn/register", app.registration()).status == 500);
+  BOOST_TEST(world.ask("GET", "/dev").body["functions"].empty());
+  std::filesystem::remove(in_the_way);
+  const auto told = world.ask("POST", "/fn/register", app.registration());
+  BOOST_TEST(told.status == 200);
+  BOOST_TEST(told.body["modified"] == true);
+  BOOST_TEST(world.ended(world.start({{"n", 1}}))["status"] == "Completed");
+  BOOST_TEST(world.ask("POST", "/fn/register", app.registration()).body["modified"] == false);
+  BOOST_TEST(server::app_registry{world.directory()}.all().size() == 1U);
 }
 
 BOOST_AUTO_TEST_CASE(half_of_a_surrogate_pair_in_an_answer_or_an_event_is_no_reason_to_refuse_it) {
