@@ -2,6 +2,7 @@
 
 #include "tests/server/server_world.hpp"
 
+#include "runtime/server/gql_api.hpp"
 #include "runtime/server/sdk_protocol.hpp"
 
 namespace {
@@ -91,6 +92,14 @@ BOOST_FIXTURE_TEST_CASE(runs_are_listed_by_filter_page_by_page, gql_world) {
   BOOST_TEST(message(gql(query, {{"filter", {{"from", "soon"}}}})).find("from") != std::string::npos);
   BOOST_TEST(message(gql("{ runs(orderBy: [{field: ENDED_AT, direction: ASC}]) { totalCount } }")).find("orderBy") != std::string::npos);
   BOOST_TEST(message(gql("{ runs(first: 1000) { totalCount } }")).find("first") != std::string::npos);
+}
+
+// Where the items of a page are few and far between, a page may be of none.
+BOOST_AUTO_TEST_CASE(a_page_goes_on_where_looking_ended_whatever_was_found) {
+  BOOST_TEST(server::page_info({}, "c", true) == (json{{"hasNextPage", true}, {"hasPreviousPage", true}, {"startCursor", nullptr}, {"endCursor", "c"}}));
+  BOOST_TEST(server::page_info({"a", "b"}, "c", false) == (json{{"hasNextPage", true}, {"hasPreviousPage", false}, {"startCursor", "a"}, {"endCursor", "c"}}));
+  BOOST_TEST(server::page_info({"a", "b"}, std::nullopt, false) == (json{{"hasNextPage", false}, {"hasPreviousPage", false}, {"startCursor", "a"}, {"endCursor", "b"}}));
+  BOOST_TEST(server::page_info({}, std::nullopt, false) == (json{{"hasNextPage", false}, {"hasPreviousPage", false}, {"startCursor", nullptr}, {"endCursor", nullptr}}));
 }
 
 BOOST_FIXTURE_TEST_CASE(events_functions_and_apps_are_shown, gql_world) {
