@@ -6,6 +6,7 @@
 #include "runtime/server/api_call.hpp"
 #include "runtime/server/api_views.hpp"
 #include "runtime/server/invocation.hpp"
+#include "runtime/server/pages.hpp"
 #include "runtime/server/sdk_protocol.hpp"
 
 namespace caesura::server {
@@ -318,7 +319,7 @@ class world {
     page_request page{.limit = page_size(arguments, 40)};
     const bool has_previous = arguments.contains("after") && !arguments["after"].is_null();
     if (has_previous) page.before = id_in<run_id>(arguments, "after");
-    const auto found = parts_.runtime.list(filter, page);
+    const auto found = page_of_runs(parts_.runtime, filter, page);
     std::vector<item> items;
     for (const auto& one : found.runs) items.push_back({to_string(one.id), [this, one] { return run_v2(one); }});
     auto made = connection("RunsV2Edge", "RunsV2Connection", std::move(items), text_of(found.next), has_previous);
@@ -328,7 +329,7 @@ class world {
   json count(const run_filter& filter) const {
     constexpr std::size_t most = 100'000;
     std::size_t total = 0;
-    page_request page{.limit = 5'000};
+    page_request page{.limit = 100};  // each with its output
     do {
       const auto found = parts_.runtime.list(filter, page);
       total += found.runs.size();
@@ -502,7 +503,7 @@ class world {
     event_page_request page{.limit = page_size(arguments, 40)};
     const bool has_previous = arguments.contains("after") && !arguments["after"].is_null();
     if (has_previous) page.before = id_in<event_id>(arguments, "after");
-    const auto found = parts_.runtime.list_events(filter, page);
+    const auto found = page_of_events(parts_.runtime, filter, page);
     std::vector<item> items;
     for (const auto& one : found.events) items.push_back({to_string(one.id), [this, one] { return event_v2(one); }});
     return connection("EventsEdge", "EventsConnection", std::move(items), text_of(found.next), has_previous);

@@ -487,6 +487,49 @@ BOOST_AUTO_TEST_CASE(while_keys_are_replaced_either_is_good_in_both_directions) 
   BOOST_TEST(run["output"]["message"].get<std::string>().find("neither the signing key nor its fallback") != std::string::npos);
 }
 
+// ---- pages
+
+BOOST_AUTO_TEST_CASE(a_page_of_runs_ends_at_a_number_of_bytes_and_the_next_goes_on) {
+  fake_app app{[](const json&) { return json(std::string(4'000'000, 'x')); }};
+  server_world world;
+  world.ask("POST", "/fn/register", app.registration());
+  std::vector<std::string> started;
+  for (int i = 0; i < 6; ++i) started.insert(started.begin(), world.start({{"i", i}}));
+  for (const auto& run : started) BOOST_REQUIRE(world.server().runtime().wait(*parse_id<run_id>(run), 60s).has_value());
+  std::vector<std::string> listed;
+  std::string cursor;
+  int pages = 0;
+  do {
+    const auto page = world.ask("GET", "/v1/runs?limit=1000" + (cursor.empty() ? "" : "&cursor=" + cursor));
+    BOOST_REQUIRE(page.status == 200);
+    BOOST_TEST(page.text.size() < 21'000'000U);
+    for (const auto& one : page.body["data"]) listed.push_back(one["run_id"]);
+    cursor = page.headers.get("x-caesura-next");
+    ++pages;
+  } while (!cursor.empty() && pages < 10);
+  BOOST_TEST(pages == 2);
+  BOOST_TEST(listed == started, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(a_page_of_events_ends_at_a_number_of_bytes_and_the_next_goes_on) {
+  server_world world;
+  std::vector<std::string> sent;
+  for (int i = 0; i < 36; ++i) sent.insert(sent.begin(), world.ask("POST", "/e/key", {{"name", "a"}, {"data", {{"text", std::string(500'000, 'x')}}}}).body["ids"][0]);
+  std::vector<std::string> listed;
+  std::string cursor;
+  int pages = 0;
+  do {
+    const auto page = world.ask("GET", "/v1/events?limit=1000" + (cursor.empty() ? "" : "&cursor=" + cursor));
+    BOOST_REQUIRE(page.status == 200);
+    BOOST_TEST(page.text.size() < 17'500'000U);
+    std::ranges::copy(ids_in(page), std::back_inserter(listed));
+    cursor = page.headers.get("x-caesura-next");
+    ++pages;
+  } while (!cursor.empty() && pages < 10);
+  BOOST_TEST(pages == 2);
+  BOOST_TEST(listed == sent, boost::test_tools::per_element());
+}
+
 // ---- metrics
 
 BOOST_AUTO_TEST_CASE(metrics_tell_what_happened_as_prometheus_reads_it) {
