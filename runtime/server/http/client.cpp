@@ -261,6 +261,7 @@ class client::core : public std::enable_shared_from_this<client::core> {
   // A server may answer before it has read everything, and close: its answer is read also when the request could not be written wholly. What became of
   // a connection that cannot be written to is told by its read.
   void exchange(const link_ptr& used, const call_ptr& one) {
+    if (one->request.before_write) one->request.before_write(one->request.headers, one->request.body);
     used->head = make_head(*one);
     begin_response(*used, *one);
     head_and_body left{net::buffer(used->head), net::buffer(one->request.body)};

@@ -40,6 +40,9 @@ struct outgoing {
   header_list headers;  // Host, Content-Length and Connection are added; fields of these names are left out
   std::string body;
   std::span<const std::string_view> kept_headers{};  // names that the caller reads of the response, in any case; views of constants. Empty: all
+  // Called on the loop each time the request is about to be written: for fields that grow old while it waits for a connection. Must not throw, and not make
+  // the fields such as cannot be sent. Empty: nothing is done.
+  std::function<void(header_list& headers, const std::string& body)> before_write{};
   std::chrono::milliseconds timeout{60'000};  // from send() to the last byte of the response, waiting and redirects included
 };
 
