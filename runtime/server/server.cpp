@@ -11,6 +11,7 @@
 #include "runtime/server/app_registry.hpp"
 #include "runtime/server/http/listener.hpp"
 #include "runtime/server/http/signature.hpp"
+#include "runtime/server/http/url.hpp"
 #include "runtime/server/invocation.hpp"
 #include "runtime/server/metrics.hpp"
 #include "runtime/server/run_feed.hpp"
@@ -19,11 +20,6 @@
 namespace caesura::server {
 
 namespace {
-
-bool is_loopback(const std::string& host) {
-  const bool is_number = std::ranges::all_of(host, [](char c) { return c == '.' || (c >= '0' && c <= '9'); });
-  return host == "localhost" || host == "::1" || (is_number && host.starts_with("127."));
-}
 
 std::vector<std::string> keys_of(const server_options& options) {
   std::vector<std::string> keys;
@@ -34,7 +30,7 @@ std::vector<std::string> keys_of(const server_options& options) {
 }
 
 const server_options& checked(const server_options& options) {
-  if (!is_loopback(options.host) && (options.signing_key.empty() || options.event_keys.empty())) {
+  if (!http::is_loopback_host(options.host) && (options.signing_key.empty() || options.event_keys.empty())) {
     throw error{errc::invalid_argument, "host is " + options.host + ": a server that is reached from other machines needs a signing key and event keys"};
   }
   if (options.signing_key.empty() && !options.signing_key_fallback.empty()) {

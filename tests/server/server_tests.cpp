@@ -120,6 +120,33 @@ BOOST_AUTO_TEST_CASE(who_has_no_key_is_told_of_no_function) {
   BOOST_TEST(told.body["functions"].empty());
 }
 
+// Without a key whoever reaches the server may do everything, and every page in a browser on this machine reaches it.
+BOOST_AUTO_TEST_CASE(without_a_signing_key_pages_of_other_origins_are_refused) {
+  fake_app app{[](const json&) { return 1; }};
+  server_world open{{.event_keys = {"right"}}};
+  const auto status = [](server_world& world, const char* method, const char* path, const json& body, const std::string& origin) {
+    return world.ask(method, path, body, {{"origin", origin}}).status;
+  };
+  for (const char* const foreign : {"https://evil.example", "http://localhost.evil.example", "http://127.0.0.1.evil.example", "http://192.168.0.1:3000", "null", "http://", "localhost",
+                                    "http://localhost@evil.example", ""}) {
+    BOOST_TEST(status(open, "POST", "/fn/register", app.registration(), foreign) == 403, foreign);
+    BOOST_TEST(status(open, "GET", "/v1/functions", nullptr, foreign) == 403, foreign);
+    BOOST_TEST(status(open, "GET", "/dev", nullptr, foreign) == 403, foreign);
+    BOOST_TEST(status(open, "POST", "/e/right", {{"name", "a"}}, foreign) == 200, foreign);  // who has an event key may send events
+  }
+  BOOST_TEST(open.ask("GET", "/v1/functions", nullptr, {{"origin", "https://evil.example"}}).text.find("https://evil.example") != std::string::npos);
+  BOOST_TEST(open.ask("GET", "/v1/functions").body["data"].empty());
+  for (const char* const own : {"http://localhost:3000", "http://127.0.0.1", "https://[::1]:8288", "http://LOCALHOST"}) {
+    BOOST_TEST(status(open, "POST", "/fn/register", app.registration(), own) == 200, own);
+  }
+  server_world keyless;
+  BOOST_TEST(status(keyless, "POST", "/e/any", {{"name", "a"}}, "https://evil.example") == 403);
+  server_world locked{{.signing_key = "signkey-test-00ff"}};
+  BOOST_TEST(status(locked, "GET", "/v1/functions", nullptr, "https://evil.example") == 401);
+  locked.bearer = http::hashed_key("signkey-test-00ff");
+  BOOST_TEST(status(locked, "GET", "/v1/functions", nullptr, "https://evil.example") == 200);
+}
+
 BOOST_AUTO_TEST_CASE(a_registration_that_could_not_be_written_is_not_confirmed_until_it_is) {
   fake_app app{[](const json&) { return 1; }};
   server_world world;
