@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 
 #include "runtime/cli/commands.hpp"
 #include "runtime/server/server.hpp"
@@ -35,7 +36,7 @@ std::string fault_of_duration(const std::string& text) {
 
 }  // namespace
 
-void add_serve(CLI::App& app, common& /*at*/) {
+void add_serve(CLI::App& app, common& at) {
   auto* const command = app.add_subcommand("serve", "Serve apps and the HTTP API out of a directory");
   const auto options = std::make_shared<server::server_options>();
   const auto retry_interval = std::make_shared<std::string>();
@@ -53,7 +54,12 @@ void add_serve(CLI::App& app, common& /*at*/) {
       ->envname("INNGEST_EVENT_KEY")
       ->delimiter(',');
   command->add_option("--retry-interval", *retry_interval, "The delay before each retry, such as 1s, in place of the table")->check(fault_of_duration);
-  command->callback([options, retry_interval] {
+  command->callback([options, retry_interval, &at] {
+    // The option of all commands, with which they ask a server; it is read from the same variable as the server's own.
+    const char* const variable = std::getenv("INNGEST_SIGNING_KEY");
+    if (!at.signing_key.empty() && (variable == nullptr || at.signing_key != variable)) {
+      throw CLI::ValidationError{"--key is for commands that ask a server: write --signing-key for the key of the one that is to be served"};
+    }
     if (!retry_interval->empty()) options->retry_interval = parse_duration(*retry_interval);
     serve(*options);
   });

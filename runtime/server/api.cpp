@@ -7,6 +7,7 @@
 #include "runtime/server/api_call.hpp"
 #include "runtime/server/http/json_reader.hpp"
 #include "runtime/server/http/signature.hpp"
+#include "runtime/server/http/url.hpp"
 #include "runtime/server/metrics.hpp"
 #include "runtime/server/run_feed.hpp"
 
@@ -109,6 +110,20 @@ void check_key(const api_parts& parts, const request& asked) {
   }
 }
 
+// Without a signing key whoever reaches the server may do everything, and a page of any origin reaches it through a browser on this machine, which names
+// the origin. Programs name none. With event keys a page may send events as any program may.
+void check_origin(const api_parts& parts, const request& asked, access who) {
+  if (!parts.hashed_keys.empty() || (who == access::own_key && !parts.event_keys.empty())) return;
+  for (const auto& [name, value] : asked.headers) {
+    if (!http::equal_ignoring_case(name, "origin")) continue;
+    const auto origin = http::parse_url(value);
+    const auto* const named = std::get_if<http::url>(&origin);
+    if (named == nullptr || !http::is_loopback_host(named->host)) {
+      throw refusal{403, "the origin \"" + value + "\" is not on this machine, and a server without a signing key answers no page of another one"};
+    }
+  }
+}
+
 // nullopt: the route answers for itself.
 std::optional<response> perform(const api_parts& parts, const request& asked, const http::responder& respond) {
   const std::string_view method = asked.method == "HEAD" ? "GET" : std::string_view{asked.method};
@@ -120,6 +135,7 @@ std::optional<response> perform(const api_parts& parts, const request& asked, co
       allowed += (allowed.empty() ? "" : ", ") + std::string{one.where.method};
       continue;
     }
+    check_origin(parts, asked, one.who);
     if (one.who == access::key) check_key(parts, asked);
     const api_call call{.parts = parts, .asked = asked, .respond = respond, .arguments = std::move(*arguments)};
     if (one.at_once != nullptr) return one.at_once(call);
@@ -179,6 +195,17 @@ json api_call::object() const {
   if (asked.body.empty()) return json::object();
   auto told = body().json();
   if (!told.is_object()) throw refusal{400, "the body is no object"};
+  return told;
+}
+
+json api_call::object_of(std::initializer_list<std::string_view> members) const {
+  auto told = object();
+  for (const auto& [name, value] : told.items()) {
+    if (std::ranges::find(members, name) != members.end()) continue;
+    std::string known;
+    for (const auto member : members) known.append(known.empty() ? "" : ", ").append(member);
+    throw refusal{400, "\"" + name + "\" is no member of this request, which takes " + known};
+  }
   return told;
 }
 

@@ -21,7 +21,6 @@ std::optional<time_point> time_in(const json& told, const char* key, std::string
 }
 
 run_filter filter_of(const api_call& call, const json& told) {
-  if (!told.is_object()) throw refusal{400, "Invalid cancellation request"};
   std::string faults;
   const auto need = [&](const char* key) {
     if (told.contains(key) && told[key].is_string() && !told[key].get<std::string>().empty()) return told[key].get<std::string>();
@@ -31,7 +30,7 @@ run_filter filter_of(const api_call& call, const json& told) {
   const auto app = need("app_id");
   const auto function = need("function_id");
   run_filter filter{.started_after = time_in(told, "started_after", faults), .started_before = time_in(told, "started_before", faults)};
-  if (!told.contains("started_before")) faults += std::string{faults.empty() ? "" : "\n"} + "started_before is required";
+  if (const auto end = told.find("started_before"); end == told.end() || end->is_null()) faults += std::string{faults.empty() ? "" : "\n"} + "started_before is required";
   constexpr auto tolerated = std::chrono::seconds{5};
   const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
   if (filter.started_before && *filter.started_before > now + tolerated) faults += std::string{faults.empty() ? "" : "\n"} + "started_before must be in the past";
@@ -63,7 +62,7 @@ bulk_progress cancellation_of(const api_call& call) {
 namespace api {
 
 response cancel_many(const api_call& call) {
-  const auto told = call.object();
+  const auto told = call.object_of({"app_id", "function_id", "started_before", "started_after", "if", "reason", "dry_run"});
   auto filter = filter_of(call, told);
   if (told.value("dry_run", false)) {
     filter.status = {run_status::scheduled, run_status::queued, run_status::running, run_status::sleeping, run_status::waiting, run_status::backing_off, run_status::held};

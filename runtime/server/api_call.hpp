@@ -3,8 +3,10 @@
 // Internal to the API: what the functions behind its routes share.
 
 #include <cstddef>
+#include <initializer_list>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -31,6 +33,8 @@ struct api_call {
   // Throw refusal{400} naming what is wrong.
   [[nodiscard]] document body(const http::kept_members* kept = nullptr) const;
   [[nodiscard]] nlohmann::json object() const;  // an empty body is {}
+  // With no other members than these: what is misspelt would be done without it.
+  [[nodiscard]] nlohmann::json object_of(std::initializer_list<std::string_view> members) const;
   [[nodiscard]] std::optional<time_point> query_time(const char* name) const;
   [[nodiscard]] std::size_t query_limit(std::size_t usual, std::size_t highest) const;
   template <class Id>

@@ -32,7 +32,7 @@ response functions_of_app(const api_call& call) {
 }
 
 response pause_function(const api_call& call) {
-  const auto told = call.object();
+  const auto told = call.object_of({"reason", "running"});
   pause_request pause{.reason = told.value("reason", ""), .by = "api"};
   const auto how = told.value("running", "let_finish");
   if (how == "hold") {
@@ -47,7 +47,7 @@ response pause_function(const api_call& call) {
 }
 
 response resume_function(const api_call& call) {
-  const auto told = call.object();
+  const auto told = call.object_of({"replay_skipped"});
   const auto done = call.parts.runtime.resume(call.arguments[0], {.replay_skipped = told.value("replay_skipped", false)});
   return enveloped({{"was_paused", done.was_paused}, {"skipped", done.skipped}});
 }

@@ -7,6 +7,7 @@
 #include "runtime/server/api_views.hpp"
 #include "runtime/server/explain.hpp"
 #include "runtime/server/metrics.hpp"
+#include "runtime/server/pages.hpp"
 #include "runtime/server/run_feed.hpp"
 
 namespace caesura::server {
@@ -75,7 +76,7 @@ response list_events(const api_call& call) {
   }
   event_page_request page{.limit = call.query_limit(20, 1'000)};
   if (const auto cursor = query.get("cursor"); !cursor.empty()) page.before = api_call::id_of<event_id>(cursor, "event");
-  const auto found = call.parts.runtime.list_events(filter, page);
+  const auto found = page_of_events(call.parts.runtime, filter, page);
   json events = json::array();
   for (const auto& one : found.events) events.push_back(event_json(one));
   auto answer = enveloped(std::move(events));
@@ -100,7 +101,7 @@ response list_runs(const api_call& call) {
   for (const auto& status : every(query, "status")) std::ranges::copy(statuses_named(status), std::back_inserter(filter.status.values));
   page_request page{.limit = call.query_limit(20, 1'000)};
   if (const auto cursor = query.get("cursor"); !cursor.empty()) page.before = api_call::id_of<run_id>(cursor, "run");
-  const auto found = call.parts.runtime.list(filter, page);
+  const auto found = page_of_runs(call.parts.runtime, filter, page);
   json runs = json::array();
   for (const auto& one : found.runs) runs.push_back(run_json(one));
   auto answer = enveloped(std::move(runs));
@@ -119,7 +120,7 @@ response cancel_run(const api_call& call) {
 }
 
 response replay_run(const api_call& call) {
-  const auto told = call.object();
+  const auto told = call.object_of({"from_step"});
   const auto replayed = call.parts.runtime.replay(api_call::id_of<run_id>(call.arguments[0], "run"), {.from_step = told.value("from_step", "")});
   return enveloped({{"run_id", to_string(replayed)}});
 }

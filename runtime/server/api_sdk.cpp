@@ -180,13 +180,14 @@ response send_events(const api_call& call) try {
 }
 
 response invoke(const api_call& call) {
-  const auto told = call.object();
+  const auto told = call.object_of({"data", "user", "v"});
+  if (const auto* const lost = member_not_kept(told)) throw refusal{400, std::string{lost} + " is not kept by this server: put it into data"};
   const auto done = invoke_function(call.parts, call.arguments[0], told.value("data", json{}));
   return plain(200, {{"id", to_string(done.event)}, {"run_id", to_string(done.run)}, {"status", 200}});
 }
 
 response send_signal(const api_call& call) {
-  const auto told = call.object();
+  const auto told = call.object_of({"signal", "data"});
   const auto signal = told.find("signal");
   if (signal == told.end() || !signal->is_string() || signal->get_ref<const std::string&>().empty()) throw refusal{400, "signal is required: the name of the signal, a text"};
   const auto data = told.find("data");

@@ -1,6 +1,5 @@
 #include "runtime/server/app_link.hpp"
 
-#include <ctime>
 #include <utility>
 
 #include "runtime/server/http/json_reader.hpp"
@@ -13,7 +12,8 @@ namespace caesura::server {
 
 namespace {
 
-std::int64_t unix_seconds() { return static_cast<std::int64_t>(std::time(nullptr)); }
+// A signature is good for five minutes, by the app's clock.
+constexpr std::int64_t fresh_seconds = 60;
 
 // What is written at once, on the loop: less work than waking a worker. Not what is signed as well.
 constexpr std::size_t small_body_bytes = 4'096;
@@ -27,8 +27,6 @@ bool is_small(const remote::call& value) {
   return bytes <= small_body_bytes;
 }
 
-http::client_options client_settings() { return {.longest_pause = std::chrono::milliseconds{25}}; }
-
 remote::answer failed(const std::string& why) {
   return {.error = recorded_error{.name = "Error", .message = why}};
 }
@@ -36,7 +34,7 @@ remote::answer failed(const std::string& why) {
 }  // namespace
 
 app_link::app_link(settings settings, workers& workers, http::loop& loop)
-    : settings_{std::move(settings)}, workers_{workers}, client_{std::make_unique<http::client>(client_settings(), loop)} {}
+    : settings_{std::move(settings)}, workers_{workers}, client_{std::make_unique<http::client>(settings_.client, loop)} {}
 
 void app_link::make(const std::string& url, remote::call value, std::function<void(remote::answer)> done) {
   if (settings_.called) settings_.called(value);
@@ -111,7 +109,12 @@ void app_link::ask_to_register(const std::string& url, std::function<void(http::
 void app_link::send_signed(http::outgoing request, std::size_t key, std::function<void(http::outcome)> done) {
   const auto& keys = settings_.signing_keys;
   if (keys.empty()) return send(std::move(request), std::move(done));
-  request.headers.set("x-inngest-signature", http::sign_request(keys[key], request.body, unix_seconds()));
+  const auto signed_at = settings_.unix_seconds();
+  request.headers.set("x-inngest-signature", http::sign_request(keys[key], request.body, signed_at));
+  request.before_write = [this, key, signed_at](http::header_list& headers, const std::string& body) {
+    const auto now = settings_.unix_seconds();
+    if (now - signed_at > fresh_seconds) headers.set("x-inngest-signature", http::sign_request(settings_.signing_keys[key], body, now));
+  };
   if (key + 1 == keys.size()) return send(std::move(request), std::move(done));
   auto again = request;
   send(std::move(request), [this, key, again = std::move(again), done = std::move(done)](http::outcome outcome) mutable {
@@ -129,7 +132,7 @@ std::optional<std::string> app_link::fault_of_signature(const http::response& re
   const auto* signature = response.headers.find(answer_header::signature);
   constexpr int streamed = 201;
   if (settings_.signing_keys.empty() || signature == nullptr || response.status == streamed) return std::nullopt;
-  switch (http::verify_signature(*signature, response.body, settings_.signing_keys, unix_seconds())) {
+  switch (http::verify_signature(*signature, response.body, settings_.signing_keys, settings_.unix_seconds())) {
     case http::signature_check::valid: return std::nullopt;
     case http::signature_check::malformed: return "the signature of the app's response is malformed";
     case http::signature_check::expired: return "the signature of the app's response is more than five minutes away from this server's clock";

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <ctime>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -21,6 +23,8 @@ class app_link {
   struct settings {
     std::vector<std::string> signing_keys{};  // the key and its fallback; none: calls are not signed
     std::chrono::milliseconds call_timeout{std::chrono::hours{2}};
+    http::client_options client{.longest_pause = std::chrono::milliseconds{25}};
+    std::function<std::int64_t()> unix_seconds{[] { return static_cast<std::int64_t>(std::time(nullptr)); }};  // for signatures; any thread
     // Told of each call as it is made, and of what it came to; any thread, must not block.
     std::function<void(const remote::call&)> called{};
     std::function<void(const remote::answer&, std::chrono::nanoseconds)> answered{};
@@ -48,7 +52,7 @@ class app_link {
   void read(const call_out& out, const http::response& response);
   void end(const call_out& out, remote::answer answer);
   [[nodiscard]] std::string body_of(const remote::call& value) const;
-  // Signs and sends; with the fallback key when the app refuses the first, which it does while keys are being replaced.
+  // Signs and sends, and signs once more what has waited long for a connection; with the fallback key when the app refuses the first, which it does while keys are being replaced.
   void send_signed(http::outgoing request, std::size_t key, std::function<void(http::outcome)> done);
   void send(http::outgoing request, std::function<void(http::outcome)> done);
   [[nodiscard]] std::optional<std::string> fault_of_signature(const http::response& response) const;

@@ -59,16 +59,16 @@ bool app_registry::put(const app_registration& app, const document& body) {
   const std::lock_guard lock{mutex_};
   const auto found = bodies_.find(app.name);
   if (found != bodies_.end() && found->second == body) return false;
-  bodies_.insert_or_assign(app.name, body);
-  apps_.insert_or_assign(app.name, app);
-  write();
-  return true;
-}
-
-void app_registry::write() const {
+  auto bodies = bodies_;
+  auto apps = apps_;
+  bodies.insert_or_assign(app.name, body);
+  apps.insert_or_assign(app.name, app);
   nlohmann::json all = nlohmann::json::object();
-  for (const auto& [name, body] : bodies_) all[name] = body.json();
+  for (const auto& [name, one] : bodies) all[name] = one.json();
   write_durably(path_, all.dump(1));
+  bodies_.swap(bodies);
+  apps_.swap(apps);
+  return true;
 }
 
 std::vector<app_registration> app_registry::all() const {

@@ -16,13 +16,12 @@ class app_registry {
   // Reads the file; no file: no apps. Throws error{store_corrupt} naming it when it cannot be read.
   explicit app_registry(const std::string& directory);
 
-  // Durable when it returns. True: something about the app is new. Throws error{storage_failed}.
+  // Durable when it returns. True: something about the app is new. Throws error{storage_failed}; then nothing has changed here, and to try again is no
+  // confirmation of what failed.
   bool put(const app_registration& app, const document& body);
   [[nodiscard]] std::vector<app_registration> all() const;
 
  private:
-  void write() const;
-
   const std::string path_;
   mutable std::mutex mutex_;
   std::map<std::string, document> bodies_;  // as the SDK sent them, by name

@@ -6,6 +6,7 @@
 #include "runtime/server/api_call.hpp"
 #include "runtime/server/api_views.hpp"
 #include "runtime/server/invocation.hpp"
+#include "runtime/server/pages.hpp"
 #include "runtime/server/sdk_protocol.hpp"
 
 namespace caesura::server {
@@ -93,11 +94,9 @@ json object_in(const json& arguments, const char* name) {
   return *found;
 }
 
-json page_info(const std::vector<std::string>& cursors, bool has_next, bool has_previous) {
-  return {{"hasNextPage", has_next},
-          {"hasPreviousPage", has_previous},
-          {"startCursor", cursors.empty() ? json(nullptr) : json(cursors.front())},
-          {"endCursor", cursors.empty() ? json(nullptr) : json(cursors.back())}};
+template <class Id>
+std::optional<std::string> text_of(const std::optional<Id>& id) {
+  return id ? std::optional{to_string(*id)} : std::nullopt;
 }
 
 // Makes the nodes. Lives on the stack of one request, as long as its nodes are used.
@@ -129,6 +128,7 @@ class world {
         {"rerun", [this](const json& a) -> field_value { return rerun(a); }},
         {"invokeFunction",
          [this](const json& a) -> field_value {
+           if (const auto* const lost = member_not_kept(a)) throw unmet{std::string{lost} + " is not kept by this server: put it into data"};
            try {
              (void)invoke_function(parts_, a.at("functionSlug").get<std::string>(), a.value("data", json{}));
            } catch (const refusal& no) {
@@ -291,7 +291,7 @@ class world {
     std::function<node_ptr()> shown;
   };
   // A page as GraphQL's clients know it.
-  static std::shared_ptr<node> connection(const std::string& edge_type, const std::string& type, std::vector<item> items, bool has_next, bool has_previous) {
+  static std::shared_ptr<node> connection(const std::string& edge_type, const std::string& type, std::vector<item> items, const std::optional<std::string>& next, bool has_previous) {
     std::vector<node_ptr> edges;
     std::vector<std::string> cursors;
     for (auto& one : items) {
@@ -302,7 +302,7 @@ class world {
     }
     auto made = std::make_shared<node>(node{.type = type});
     made->lookups = {{"edges", [edges](const json&) -> field_value { return edges; }},
-                     {"pageInfo", [info = page_info(cursors, has_next, has_previous)](const json&) -> field_value {
+                     {"pageInfo", [info = page_info(cursors, next, has_previous)](const json&) -> field_value {
                         return node_ptr{std::make_shared<node>(node{.type = "PageInfo", .scalars = info})};
                       }}};
     return made;
@@ -319,17 +319,17 @@ class world {
     page_request page{.limit = page_size(arguments, 40)};
     const bool has_previous = arguments.contains("after") && !arguments["after"].is_null();
     if (has_previous) page.before = id_in<run_id>(arguments, "after");
-    const auto found = parts_.runtime.list(filter, page);
+    const auto found = page_of_runs(parts_.runtime, filter, page);
     std::vector<item> items;
     for (const auto& one : found.runs) items.push_back({to_string(one.id), [this, one] { return run_v2(one); }});
-    auto made = connection("RunsV2Edge", "RunsV2Connection", std::move(items), found.next.has_value(), has_previous);
+    auto made = connection("RunsV2Edge", "RunsV2Connection", std::move(items), text_of(found.next), has_previous);
     made->lookups.emplace("totalCount", [this, filter](const json&) -> field_value { return count(filter); });
     return made;
   }
   json count(const run_filter& filter) const {
     constexpr std::size_t most = 100'000;
     std::size_t total = 0;
-    page_request page{.limit = 5'000};
+    page_request page{.limit = 100};  // each with its output
     do {
       const auto found = parts_.runtime.list(filter, page);
       total += found.runs.size();
@@ -503,10 +503,10 @@ class world {
     event_page_request page{.limit = page_size(arguments, 40)};
     const bool has_previous = arguments.contains("after") && !arguments["after"].is_null();
     if (has_previous) page.before = id_in<event_id>(arguments, "after");
-    const auto found = parts_.runtime.list_events(filter, page);
+    const auto found = page_of_events(parts_.runtime, filter, page);
     std::vector<item> items;
     for (const auto& one : found.events) items.push_back({to_string(one.id), [this, one] { return event_v2(one); }});
-    return connection("EventsEdge", "EventsConnection", std::move(items), found.next.has_value(), has_previous);
+    return connection("EventsEdge", "EventsConnection", std::move(items), text_of(found.next), has_previous);
   }
 
   // ---- changes
@@ -535,6 +535,13 @@ class world {
 };
 
 }  // namespace
+
+json page_info(const std::vector<std::string>& cursors, const std::optional<std::string>& next, bool has_previous) {
+  return {{"hasNextPage", next.has_value()},
+          {"hasPreviousPage", has_previous},
+          {"startCursor", cursors.empty() ? json(nullptr) : json(cursors.front())},
+          {"endCursor", next ? json(*next) : cursors.empty() ? json(nullptr) : json(cursors.back())}};
+}
 
 json gql_answer(const api_parts& parts, const json& body) {
   const auto text = body.find("query");

@@ -1,6 +1,7 @@
 #include "runtime/server/gql_execution.hpp"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 namespace caesura::server::graphql {
@@ -40,21 +41,19 @@ class request {
 
   json carry_out(const std::vector<selection>& selections, const node& object, json path, json& errors) {
     if (++shown_ > object_limit) throw request_error{"The answer has more than " + std::to_string(object_limit) + " objects."};
-    std::vector<const selection*> fields;
-    collect(selections, object.type, fields);
     json data = json::object();
-    for (const auto* field : fields) {
-      if (data.contains(field->alias)) continue;  // its selections stand in `same`
-      std::vector<const selection*> same;
-      std::ranges::copy_if(fields, std::back_inserter(same), [&](const selection* other) { return other->alias == field->alias; });
+    for (const auto& same : fields_of(selections, object.type)) {
+      const auto& alias = same.front()->alias;
+      count_field(alias.size());
       auto here = path;
-      here.push_back(field->alias);
+      here.push_back(alias);
       try {
-        data[field->alias] = value(same, object, here, errors);
+        data[alias] = value(same, object, here, errors);
       } catch (const std::exception& e) {
-        if (shown_ > object_limit) throw;  // not this field alone: the whole answer
-        data[field->alias] = nullptr;
+        if (is_too_much()) throw;  // not this field alone: the whole answer
+        data[alias] = nullptr;
         errors.push_back({{"message", e.what()}, {"path", here}});
+        count_bytes(errors.back().dump(-1, ' ', false, json::error_handler_t::replace).size());
       }
     }
     return data;
@@ -112,6 +111,33 @@ class request {
     return values;
   }
 
+  [[nodiscard]] bool is_too_much() const { return shown_ > object_limit || shown_fields_ > answer_field_limit || shown_bytes_ > answer_limit_bytes; }
+  void count_field(std::size_t name_bytes) {
+    if (++shown_fields_ > answer_field_limit) throw request_error{"The answer has more than " + std::to_string(answer_field_limit) + " fields."};
+    count_bytes(name_bytes);
+  }
+  void count_bytes(std::size_t bytes) {
+    if ((shown_bytes_ += bytes) > answer_limit_bytes) throw request_error{"The answer has more than " + std::to_string(answer_limit_bytes) + " bytes."};
+  }
+  json counted(json value) {
+    count_bytes(value.is_string() ? value.get_ref<const std::string&>().size() : value.is_structured() ? value.dump(-1, ' ', false, json::error_handler_t::replace).size() : 0);
+    return value;
+  }
+
+  // What is to be shown of an object of this type, by its name in the answer, in the order in which it is asked for.
+  std::vector<std::vector<const selection*>> fields_of(const std::vector<selection>& selections, std::string_view type) const {
+    std::vector<const selection*> all;
+    collect(selections, type, all);
+    std::vector<std::vector<const selection*>> fields;
+    std::unordered_map<std::string_view, std::size_t> places;
+    for (const auto* const one : all) {
+      const auto [place, is_new] = places.emplace(one->alias, fields.size());
+      if (is_new) fields.emplace_back();
+      fields[place->second].push_back(one);
+    }
+    return fields;
+  }
+
   void collect(const std::vector<selection>& selections, std::string_view type, std::vector<const selection*>& fields) const {
     for (const auto& one : selections) {
       if (!is_wanted(one, variables_)) continue;
@@ -130,11 +156,11 @@ class request {
     const auto& first = *same.front();
     if (first.name == "__typename") return object.type;
     const auto scalar = object.scalars.find(first.name);
-    if (scalar != object.scalars.end()) return *scalar;
+    if (scalar != object.scalars.end()) return counted(*scalar);
     const auto lookup = object.lookups.find(first.name);
     if (lookup == object.lookups.end()) return nullptr;
     auto found = lookup->second(arguments_of(first));
-    if (auto* plain = std::get_if<json>(&found)) return std::move(*plain);
+    if (auto* plain = std::get_if<json>(&found)) return counted(std::move(*plain));
     std::vector<selection> merged;
     for (const auto* one : same) merged.insert(merged.end(), one->selections.begin(), one->selections.end());
     const auto shown = [&](const node_ptr& one, const json& where) { return one ? carry_out(merged, *one, where, errors) : json{}; };
@@ -152,7 +178,9 @@ class request {
   const document& text_;
   const json variables_;
   std::size_t visited_ = 0;
-  std::size_t shown_ = 0;
+  std::size_t shown_ = 0;  // objects
+  std::size_t shown_fields_ = 0;
+  std::size_t shown_bytes_ = 0;
 };
 
 }  // namespace

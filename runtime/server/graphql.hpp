@@ -77,6 +77,8 @@ inline constexpr std::size_t text_limit_bytes = 256 * 1024;
 inline constexpr std::size_t depth_limit = 32;      // of selections and of lists and objects
 inline constexpr std::size_t field_limit = 2'000;  // in one request, fragments spread out
 inline constexpr std::size_t object_limit = 100'000;  // in one answer: lists within lists multiply
+inline constexpr std::size_t answer_field_limit = 1'000'000;  // in one answer, of all its objects
+inline constexpr std::size_t answer_limit_bytes = 64 * 1024 * 1024;  // names and values of an answer, before they are escaped
 
 // Throws syntax_error.
 [[nodiscard]] document parse(std::string_view text);

@@ -14,8 +14,10 @@ inline constexpr std::string_view invoked_name = "inngest/function.invoked";
 inline constexpr std::size_t most_triggers = 10;
 
 [[nodiscard]] inline std::string invoke_event_of(std::string_view function) { return std::string{invoke_prefix}.append(function); }
+// Whoever may send events could start any function by it: it is taken from nobody.
+[[nodiscard]] inline bool is_invoke_event(std::string_view event) noexcept { return event.starts_with(invoke_prefix); }
 [[nodiscard]] inline std::string shown_name(const std::string& event) {
-  return event.starts_with(invoke_prefix) ? std::string{invoked_name} : event;
+  return is_invoke_event(event) ? std::string{invoked_name} : event;
 }
 
 }  // namespace caesura::server

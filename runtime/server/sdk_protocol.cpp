@@ -10,6 +10,7 @@
 
 #include "runtime/server/http/json_reader.hpp"
 #include "runtime/server/http/json_writer.hpp"
+#include "runtime/server/invocation.hpp"
 #include "runtime/server/sdk_flow.hpp"
 #include "storage/document_view.hpp"
 
@@ -87,11 +88,14 @@ const json* object_in(const json& object, const char* key) {
   return found != object.end() && !found->is_null() ? &*found : nullptr;
 }
 
+std::string not_kept(std::string_view member) { return std::string{member} + " is not kept by this server: put it into data"; }
+
 // ---- registration
 
 // A wildcard is written "app/*" or "app/user.*"; the runtime's "*" means any rest, which is the same there.
 trigger read_trigger(const json& json, const std::string& where, std::vector<std::string>& faults) {
   if (json.contains("cron")) return read_cron(json, where, faults);
+  if (const auto name = text_in(json, "event"); is_invoke_event(name)) faults.push_back(where + ".event is \"" + name + "\": such names are reserved for invocations");
   return {.event = text_in(json, "event"), .when = text_in(json, "expression")};
 }
 
@@ -276,7 +280,9 @@ class answer_reader {
       auto& invoke = name(operation::what::invoke, op);
       invoke.function = text_in(op.opts, "function_id");
       set_timeout(invoke, op);
-      if (const auto data = member_of(op.opts.find("payload"), "data"); !data.is_missing()) invoke.data = copy_of(data);
+      const auto payload = member_of(op.opts, "payload");
+      if (const auto data = member_of(payload, "data"); !data.is_missing()) invoke.data = copy_of(data);
+      if (const auto* const lost = member_not_kept(copy_of(payload).json())) refuse("InvokeFunction: payload." + not_kept(lost));
     } else if (code == "RunComplete") {
       answer_.is_completed = true;
       answer_.output = copy_of(op.data);
@@ -611,9 +617,21 @@ checkpoint read_checkpoint(const document& body) {
   return read;
 }
 
+const char* member_not_kept(const json& event) {
+  for (const char* const name : {"user", "v"}) {
+    const auto* const found = event.is_object() ? object_in(event, name) : nullptr;
+    if (found != nullptr && !found->empty() && *found != "") return name;
+  }
+  return nullptr;
+}
+
 event read_event(const json& json) {
   if (!json.is_object()) throw error{errc::invalid_event, "an event is an object with name and data"};
   event e{.name = text_in(json, "name"), .id = text_in(json, "id")};
+  if (is_invoke_event(e.name)) {
+    throw error{errc::invalid_event, "event \"" + e.name + "\": such names are reserved for invocations, which POST /invoke/FUNCTION is for"};
+  }
+  if (const auto* const lost = member_not_kept(json)) throw error{errc::invalid_event, "event \"" + e.name + "\": " + not_kept(lost)};
   if (const auto* data = object_in(json, "data")) {
     if (!data->is_object()) throw error{errc::invalid_event, "event \"" + e.name + "\": data must be an object"};
     if (data->contains("_inngest")) {

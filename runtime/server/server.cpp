@@ -11,6 +11,7 @@
 #include "runtime/server/app_registry.hpp"
 #include "runtime/server/http/listener.hpp"
 #include "runtime/server/http/signature.hpp"
+#include "runtime/server/http/url.hpp"
 #include "runtime/server/invocation.hpp"
 #include "runtime/server/metrics.hpp"
 #include "runtime/server/run_feed.hpp"
@@ -19,11 +20,6 @@
 namespace caesura::server {
 
 namespace {
-
-bool is_loopback(const std::string& host) {
-  const bool is_number = std::ranges::all_of(host, [](char c) { return c == '.' || (c >= '0' && c <= '9'); });
-  return host == "localhost" || host == "::1" || (is_number && host.starts_with("127."));
-}
 
 std::vector<std::string> keys_of(const server_options& options) {
   std::vector<std::string> keys;
@@ -34,7 +30,7 @@ std::vector<std::string> keys_of(const server_options& options) {
 }
 
 const server_options& checked(const server_options& options) {
-  if (!is_loopback(options.host) && (options.signing_key.empty() || options.event_keys.empty())) {
+  if (!http::is_loopback_host(options.host) && (options.signing_key.empty() || options.event_keys.empty())) {
     throw error{errc::invalid_argument, "host is " + options.host + ": a server that is reached from other machines needs a signing key and event keys"};
   }
   if (options.signing_key.empty() && !options.signing_key_fallback.empty()) {
@@ -122,12 +118,17 @@ class server::core {
     return all;
   }
 
-  // The file first: what a registration was answered for is there after a crash.
+  // The file first: what a registration was answered for is there after a crash. What could not be put in force is tried again by the next one, whatever it
+  // says.
   bool register_app(const app_registration& app, const document& body) {
     const std::lock_guard lock{registering_};
     check(app);
     const bool is_new = apps_.put(app, body);
-    if (is_new) runtime_->define(functions());
+    if (is_new || !is_in_force_) {
+      is_in_force_ = false;
+      runtime_->define(functions());
+      is_in_force_ = true;
+    }
     return is_new;
   }
 
@@ -187,6 +188,7 @@ class server::core {
   metrics metrics_;
   run_feed feed_;
   std::mutex registering_;
+  bool is_in_force_ = true;  // what apps_ holds
   http::loop loop_;  // sockets, actors and commits
   loop_executor executor_{loop_};
   workers workers_;

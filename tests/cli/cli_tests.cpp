@@ -375,6 +375,28 @@ BOOST_AUTO_TEST_CASE(with_keys_the_command_shows_them) {
   BOOST_TEST(world.call({"send", "go", "--event-key", "right"}).status == 0);
 }
 
+// It would be taken for the key with which commands ask a server, and the server would start without any.
+BOOST_AUTO_TEST_CASE(a_server_is_not_started_without_the_key_that_was_meant_for_it) {
+  const testing::temporary_directory directory;
+  const std::vector<std::string> serve{"serve", "--dir", directory.path() + "/store", "--port", "0"};
+  auto behind = serve;
+  behind.insert(behind.end(), {"--key", "signkey-test-00ff"});
+  auto before = serve;
+  before.insert(before.begin(), {"--key", "signkey-test-00ff"});
+  for (const auto& arguments : {behind, before}) {
+    const auto refused = execute({.arguments = arguments});
+    BOOST_TEST(refused.status == 2);
+    BOOST_TEST(contains(refused.err, "--signing-key"), refused.err);
+    BOOST_TEST(refused.out == "");
+  }
+  program server{{.arguments = serve, .environment = {{"INNGEST_SIGNING_KEY", "signkey-test-00ff"}}}};
+  const auto line = server.line();
+  BOOST_REQUIRE(contains(line, "http://"));
+  BOOST_TEST(execute({.arguments = {"functions", "list", "--url", line.substr(line.find("http://"))}}).status == 1);
+  server.signal(SIGTERM);
+  BOOST_TEST(server.end().status == 0);
+}
+
 BOOST_AUTO_TEST_CASE(verify_is_what_caesura_verify_is) {
   command_world world;
   world.start_sleeping("t-1");

@@ -1,7 +1,10 @@
+#include <cstring>
+
 #include <nlohmann/json.hpp>
 
 #include "runtime/server/gql_execution.hpp"
 #include "runtime/server/http/json_reader.hpp"
+#include "runtime/server/http/message_parser.hpp"
 #include "runtime/server/sdk_protocol.hpp"
 #include "tests/fuzz/targets.hpp"
 
@@ -49,6 +52,26 @@ void events(const caesura::document& body) {
   }
 }
 
+// Reads as a connection does, so many bytes at a time, with small limits. What would find no room in its buffer is an exception, and so is not allowed.
+template <bool is_request>
+void message(const std::string& text, std::size_t piece_bytes) {
+  constexpr std::size_t header_bytes = 256;
+  constexpr std::size_t body_bytes = 64;
+  boost::beast::flat_buffer buffer{header_bytes + piece_bytes};
+  http::message_parser<is_request> parser{header_bytes, body_bytes};
+  using found = typename http::message_parser<is_request>::found;
+  boost::beast::error_code ec;
+  std::size_t fields = 0;
+  for (std::size_t at = 0; at < text.size() && !ec && !parser.is_done(); at += piece_bytes) {
+    const auto piece = std::string_view{text}.substr(at, piece_bytes);
+    std::memcpy(buffer.prepare(piece_bytes).data(), piece.data(), piece.size());
+    buffer.commit(piece.size());
+    while (parser.parse(buffer, ec) == found::header) fields = parser.headers.size();
+  }
+  require(parser.body.size() <= body_bytes, "a body is larger than it may be");
+  require(ec || !parser.is_header_done() || parser.headers.size() == fields, "a trailer added to the header");
+}
+
 const server::graphql::schema types{{"Query", {{"run", "Run", {"id"}, {"id"}}, {"runs", "Run"}, {"one", "Any"}, {"count"}}},
                                     {"Mutation", {{"end", "", {"id"}}}},
                                     {"Run", {{"id"}, {"again", "Run"}}},
@@ -87,6 +110,12 @@ void requests(bytes input) {
     case 'P': answer(201, body); break;
     case 'F': answer(500, body); break;
     case 'G': graphql(body); break;
+    case 'H':
+      for (const std::size_t piece : {1U, 7U, 300U}) {
+        message<true>(body, piece);
+        message<false>(body, piece);
+      }
+      break;
     default:
       answer(206, body);
       answer(200, body);

@@ -28,7 +28,7 @@ void document(bytes input);
 // Two bytes for the settings of a simulation, then one for each action: API calls, steps, messages, time, failures, crashes.
 void calls(bytes input);
 // A letter for what it is, then a body as an app, SDK or client sends it: R registration, I answer to an in-band sync, A answer to a call, P pieces of a streamed
-// one, F failure, C checkpoint, E events, G a GraphQL text. Built with the server only.
+// one, F failure, C checkpoint, E events, G a GraphQL text; H the bytes of a whole HTTP message. Built with the server only.
 void requests(bytes input);
 
 }  // namespace caesura::fuzz

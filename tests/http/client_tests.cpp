@@ -210,6 +210,29 @@ BOOST_AUTO_TEST_CASE(chunked_interim_and_unbounded_responses_are_read) {
   BOOST_TEST(outcome_of_answer("HTTP/1.1 599 \r\nContent-Length: 0\r\n\r\n") == "status 599");
 }
 
+BOOST_AUTO_TEST_CASE(what_frames_the_chunks_of_a_response_is_taken_up_to_the_limit_of_a_header) {
+  const std::string head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const std::string& chunks : {"1;a=" + std::string(200'000, 'a'), "0\r\nX: " + std::string(200'000, 'x'), "1\r\nx\r\n0;a=" + std::string(66'000, 'a')}) {
+    const auto failed = outcome_of_answer(head + chunks);
+    BOOST_TEST(failed.starts_with("too_large: "), failed);
+    BOOST_TEST(has(failed, "what frames the chunks of its body, or its trailer, has more than 65536 bytes"), failed);
+  }
+  BOOST_TEST(outcome_of_answer(head + "1;a=" + std::string(60'000, 'a') + "\r\nx\r\n0\r\nX: y\r\n\r\n") == "status 200");
+}
+
+BOOST_AUTO_TEST_CASE(the_fields_of_a_trailer_are_none_of_the_response) {
+  const raw_server peer;
+  client http;
+  auto future = http_test::send(http, {.url = peer.url()});
+  raw_socket connection = peer.accept();
+  connection.read_message();
+  connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: 1\r\n\r\n1\r\nx\r\n0\r\nX-B: 2\r\nLocation: /\r\n\r\n");
+  const auto answer = std::get<response>(await(std::move(future)));
+  BOOST_TEST(answer.body == "x");
+  BOOST_TEST(answer.headers.get("x-a") == "1");
+  BOOST_TEST(answer.headers.size() == 2U);
+}
+
 BOOST_AUTO_TEST_CASE(what_goes_wrong_has_its_kind) {
   BOOST_TEST(has(outcome_of_answer("nonsense\r\n\r\n"), "malformed: POST http://127.0.0.1:"));
   BOOST_TEST(has(outcome_of_answer("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"), "malformed: "));

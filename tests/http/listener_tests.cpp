@@ -14,6 +14,7 @@
 
 using namespace caesura::http;
 using namespace std::chrono_literals;
+using namespace std::string_literals;
 using http_test::has;
 using http_test::raw_socket;
 
@@ -182,6 +183,52 @@ BOOST_AUTO_TEST_CASE(a_header_is_taken_up_to_its_limit) {
   BOOST_TEST(has(refused, "431 "));
   BOOST_TEST(has(refused, "1000 bytes"));
   BOOST_TEST(has(server.answer_to("GET /" + std::string(2000, 'x')), "431 "));
+}
+
+// Beast limits neither, and would ask for more of them until the buffer is full.
+BOOST_AUTO_TEST_CASE(what_frames_chunks_is_taken_up_to_the_limit_of_a_header) {
+  const echo_server server;
+  const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::string trailers = "X-One: " + std::string(1'000, 'x') + "\r\n";
+  for (const std::size_t size : {17'000U, 20'000U, 100'000U, 1'000'000U}) {
+    for (const std::string& chunks : {"1;a=" + std::string(size, 'a'), std::string(size, '0'), "1\r\nx\r\n0;a=" + std::string(size, 'a'),
+                                      "0\r\nX: " + std::string(size, 'x'), "1\r\nx\r\n0\r\nX: " + std::string(size, 'x')}) {
+      const auto answer = server.answer_to(head + chunks);
+      BOOST_TEST(answer.starts_with("HTTP/1.1 431 "), size << ": " << chunks.substr(0, 20) << " got " << answer);
+      BOOST_TEST(has(answer, "what frames the chunks of the body, or its trailer, has more than 16384 bytes"));
+    }
+  }
+  std::string many = "0\r\n";
+  for (int i = 0; i < 20; ++i) many += trailers;
+  BOOST_TEST(server.answer_to(head + many).starts_with("HTTP/1.1 431 "));
+  BOOST_TEST(has(server.answer_to(head + "1;a=" + std::string(16'000, 'a') + "\r\nx\r\n0\r\n" + trailers + "\r\n"), "200 OK"));
+  BOOST_TEST(has(server.answer_to(get_and_close), "200 OK"));
+}
+
+BOOST_AUTO_TEST_CASE(chunks_that_come_byte_by_byte_are_put_together) {
+  const echo_server server;
+  const std::string text = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nab\r\n0\r\nX: y\r\n\r\n";
+  for (const std::string& whole : {text, "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"s}) {
+    raw_socket client = server.connect();
+    client.send_at_once();
+    for (const char c : whole) client.send({&c, 1});
+    BOOST_TEST(has(client.read_to_end(), "200 OK"));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_fields_of_a_trailer_are_none_of_the_header) {
+  std::promise<request> promise;
+  listener http{any_port(), [&](request&& received, const responder& respond) {
+                  promise.set_value(std::move(received));
+                  respond(response::text(200, "ok"));
+                }};
+  raw_socket::to(http.port())
+      .send("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nAuthorization: Bearer x\r\nHost: b\r\n\r\n")
+      .read_to_end();
+  const request received = http_test::await(promise.get_future());
+  BOOST_TEST(received.body == "x");
+  BOOST_TEST((received.headers.find("authorization") == nullptr));
+  BOOST_TEST(received.headers.get("host") == "a");
 }
 
 BOOST_AUTO_TEST_CASE(what_is_malformed_gets_400) {

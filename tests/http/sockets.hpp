@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -71,6 +72,11 @@ class raw_socket {
   void keep_receive_buffer_small() {
     const int bytes = 4096;
     ::setsockopt(descriptor_, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+  }
+  // Small pieces are not held back to be sent together.
+  void send_at_once() {
+    const int yes = 1;
+    ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
   }
   [[nodiscard]] int descriptor() const { return descriptor_; }
 

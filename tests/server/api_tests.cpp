@@ -300,6 +300,80 @@ BOOST_AUTO_TEST_CASE(many_runs_are_cancelled_in_the_past_only) {
   BOOST_TEST(world.ask("GET", "/v1/runs/" + run).body["data"]["ended_at"].is_null());
 }
 
+BOOST_AUTO_TEST_CASE(a_cancellation_without_an_end_or_with_a_member_that_is_unknown_cancels_nothing) {
+  fake_app app{rests};
+  server_world world;
+  world.ask("POST", "/fn/register", app.registration());
+  const auto run = world.start({{"id", "t"}});
+  const json request{{"app_id", "app"}, {"function_id", "f"}, {"started_before", "2020-01-01T00:00:00Z"}};
+  for (const char* const name : {"app_id", "function_id", "started_before"}) {
+    for (const bool is_null : {true, false}) {
+      auto bad = request;
+      bad.erase(name);
+      if (is_null) bad[name] = nullptr;
+      const auto told = world.ask("POST", "/v1/cancellations", bad);
+      BOOST_TEST(told.status == 400, name);
+      BOOST_TEST(told.body["error"] == std::string{name} + " is required");
+    }
+  }
+  for (const char* const name : {"dryRun", "startedAfter", "expression", "function"}) {
+    auto bad = request;
+    bad[name] = true;
+    const auto told = world.ask("POST", "/v1/cancellations", bad);
+    BOOST_TEST(told.status == 400, name);
+    BOOST_TEST(told.text.find(name) != std::string::npos, told.text);
+    BOOST_TEST(told.text.find("dry_run") != std::string::npos, told.text);  // what there is
+  }
+  auto open_begin = request;
+  open_begin["started_after"] = nullptr;
+  BOOST_TEST(world.ask("POST", "/v1/cancellations", open_begin).status == 200);
+  BOOST_TEST(world.ask("GET", "/v1/cancellations").body["data"].size() == 1U);
+  BOOST_TEST(world.ask("GET", "/v1/runs/" + run).body["data"]["ended_at"].is_null());
+}
+
+BOOST_AUTO_TEST_CASE(a_member_that_a_route_does_not_know_is_refused_by_name_before_anything_is_done) {
+  fake_app app{[](const json&) { return 1; }};
+  server_world world;
+  world.ask("POST", "/fn/register", app.registration());
+  const auto run = world.start({{"id", "t"}});
+  world.ended(run);
+  const std::vector<std::pair<std::string, json>> misspelt{{"/v1/runs/" + run + "/replay", {{"fromStep", "h1"}}},
+                                                           {"/v1/functions/app-f/pause", {{"under_way", "hold"}}},
+                                                           {"/v1/functions/app-f/resume", {{"replaySkipped", true}}},
+                                                           {"/v1/signals", {{"signal", "s"}, {"payload", 1}}},
+                                                           {"/invoke/app-f", {{"payload", {{"n", 1}}}}}};
+  for (const auto& [path, body] : misspelt) {
+    const auto told = world.ask("POST", path, body);
+    BOOST_TEST(told.status == 400, path);
+    BOOST_TEST(told.text.find("is no member of this request") != std::string::npos, told.text);
+  }
+  BOOST_TEST(world.ask("GET", "/v1/runs").body["data"].size() == 1U);
+  BOOST_TEST(world.ask("GET", "/v1/functions").body["data"][0]["is_paused"] == false);
+}
+
+// ---- names and members that mean something else upstream, or nothing
+
+BOOST_AUTO_TEST_CASE(an_event_starts_no_function_by_the_name_of_its_invocation) {
+  fake_app app{[](const json&) { return 1; }};
+  server_world world;
+  BOOST_TEST(world.ask("POST", "/fn/register", app.registration()).status == 200);
+  const json forged{{"name", server::invoke_event_of("app-f")}};
+  for (const json& body : {forged, json::array({{{"name", "go"}}, forged})}) {
+    const auto told = world.ask("POST", "/e/key", body);
+    BOOST_TEST(told.status == 400);
+    BOOST_TEST(told.text.find("reserved for invocations") != std::string::npos, told.text);
+  }
+  BOOST_TEST(world.ask("GET", "/v1/runs").body["data"].empty());
+  auto listens = app.registration();
+  listens["appName"] = "other";
+  listens["functions"][0]["id"] = "other-f";
+  listens["functions"][0]["triggers"] = {{{"event", server::invoke_event_of("app-f")}}};
+  const auto refused = world.ask("POST", "/fn/register", listens);
+  BOOST_TEST(refused.status == 400);
+  BOOST_TEST(refused.text.find("triggers[0]") != std::string::npos, refused.text);
+  BOOST_TEST(world.ask("POST", "/invoke/app-f").status == 200);
+}
+
 // ---- syncs and signatures
 
 BOOST_AUTO_TEST_CASE(an_app_that_answers_a_sync_with_its_functions_is_registered) {
@@ -411,6 +485,49 @@ BOOST_AUTO_TEST_CASE(while_keys_are_replaced_either_is_good_in_both_directions) 
   const auto run = world.ended(world.start({{"n", 2}}));
   BOOST_TEST(run["status"] == "Failed");
   BOOST_TEST(run["output"]["message"].get<std::string>().find("neither the signing key nor its fallback") != std::string::npos);
+}
+
+// ---- pages
+
+BOOST_AUTO_TEST_CASE(a_page_of_runs_ends_at_a_number_of_bytes_and_the_next_goes_on) {
+  fake_app app{[](const json&) { return json(std::string(4'000'000, 'x')); }};
+  server_world world;
+  world.ask("POST", "/fn/register", app.registration());
+  std::vector<std::string> started;
+  for (int i = 0; i < 6; ++i) started.insert(started.begin(), world.start({{"i", i}}));
+  for (const auto& run : started) BOOST_REQUIRE(world.server().runtime().wait(*parse_id<run_id>(run), 60s).has_value());
+  std::vector<std::string> listed;
+  std::string cursor;
+  int pages = 0;
+  do {
+    const auto page = world.ask("GET", "/v1/runs?limit=1000" + (cursor.empty() ? "" : "&cursor=" + cursor));
+    BOOST_REQUIRE(page.status == 200);
+    BOOST_TEST(page.text.size() < 21'000'000U);
+    for (const auto& one : page.body["data"]) listed.push_back(one["run_id"]);
+    cursor = page.headers.get("x-caesura-next");
+    ++pages;
+  } while (!cursor.empty() && pages < 10);
+  BOOST_TEST(pages == 2);
+  BOOST_TEST(listed == started, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(a_page_of_events_ends_at_a_number_of_bytes_and_the_next_goes_on) {
+  server_world world;
+  std::vector<std::string> sent;
+  for (int i = 0; i < 36; ++i) sent.insert(sent.begin(), world.ask("POST", "/e/key", {{"name", "a"}, {"data", {{"text", std::string(500'000, 'x')}}}}).body["ids"][0]);
+  std::vector<std::string> listed;
+  std::string cursor;
+  int pages = 0;
+  do {
+    const auto page = world.ask("GET", "/v1/events?limit=1000" + (cursor.empty() ? "" : "&cursor=" + cursor));
+    BOOST_REQUIRE(page.status == 200);
+    BOOST_TEST(page.text.size() < 17'500'000U);
+    std::ranges::copy(ids_in(page), std::back_inserter(listed));
+    cursor = page.headers.get("x-caesura-next");
+    ++pages;
+  } while (!cursor.empty() && pages < 10);
+  BOOST_TEST(pages == 2);
+  BOOST_TEST(listed == sent, boost::test_tools::per_element());
 }
 
 // ---- metrics

@@ -2,6 +2,7 @@
 
 #include "tests/server/server_world.hpp"
 
+#include "runtime/server/gql_api.hpp"
 #include "runtime/server/sdk_protocol.hpp"
 
 namespace {
@@ -93,6 +94,14 @@ BOOST_FIXTURE_TEST_CASE(runs_are_listed_by_filter_page_by_page, gql_world) {
   BOOST_TEST(message(gql("{ runs(first: 1000) { totalCount } }")).find("first") != std::string::npos);
 }
 
+// Where the items of a page are few and far between, a page may be of none.
+BOOST_AUTO_TEST_CASE(a_page_goes_on_where_looking_ended_whatever_was_found) {
+  BOOST_TEST(server::page_info({}, "c", true) == (json{{"hasNextPage", true}, {"hasPreviousPage", true}, {"startCursor", nullptr}, {"endCursor", "c"}}));
+  BOOST_TEST(server::page_info({"a", "b"}, "c", false) == (json{{"hasNextPage", true}, {"hasPreviousPage", false}, {"startCursor", "a"}, {"endCursor", "c"}}));
+  BOOST_TEST(server::page_info({"a", "b"}, std::nullopt, false) == (json{{"hasNextPage", false}, {"hasPreviousPage", false}, {"startCursor", "a"}, {"endCursor", "b"}}));
+  BOOST_TEST(server::page_info({}, std::nullopt, false) == (json{{"hasNextPage", false}, {"hasPreviousPage", false}, {"startCursor", nullptr}, {"endCursor", nullptr}}));
+}
+
 BOOST_FIXTURE_TEST_CASE(events_functions_and_apps_are_shown, gql_world) {
   const std::string id = ask("POST", "/e/key", {{"name", "go"}, {"id", "mine"}, {"data", {{"rest", true}}}}).body["ids"][0];
   const auto event = gql("query($id: ULID!) { eventV2(id: $id) { name idempotencyKey raw receivedAt runs { id status } } }", {{"id", id}})["data"]["eventV2"];
@@ -124,6 +133,7 @@ BOOST_FIXTURE_TEST_CASE(runs_are_cancelled_rerun_and_invoked, gql_world) {
   BOOST_TEST(message(gql("mutation($id: ULID!) { rerun(runID: $id, fromStep: {stepID: \"h1\", input: [1]}) }", {{"id", done}})).find("input") != std::string::npos);
 
   BOOST_TEST(gql("mutation { invokeFunction(functionSlug: \"app-f\", data: {n: 2}) }")["data"]["invokeFunction"] == true);
+  BOOST_TEST(message(gql("mutation { invokeFunction(functionSlug: \"app-f\", user: {id: 1}) }")).find("user is not kept") == 0U);
   BOOST_TEST(message(gql("mutation { invokeFunction(functionSlug: \"none\") }")).find("none") != std::string::npos);
   BOOST_TEST(message(gql("mutation { deleteApp(id: 1) }")) == "Cannot query field \"deleteApp\" on type \"Mutation\".");
   BOOST_TEST(ask("POST", "/v0/gql", json::object()).status == 400);

@@ -124,4 +124,22 @@ BOOST_FIXTURE_TEST_CASE(lists_within_lists_end_at_a_number_of_objects, zoo) {
   BOOST_TEST(error(nested(20)).find("objects") != std::string::npos);
 }
 
+// An object may be asked for as many of its fields as a request may have.
+BOOST_FIXTURE_TEST_CASE(an_answer_ends_at_a_number_of_fields_and_of_bytes, zoo) {
+  std::string fields;
+  for (int i = 0; i < 900; ++i) fields += " n" + std::to_string(i) + ": name";
+  BOOST_TEST(error("{ pets { litter { litter {" + fields + " } } } }").empty());  // 180,000
+  const auto many = ask("{ pets { litter { litter { litter {" + fields + " } } } } }");
+  BOOST_TEST(many["data"].is_null());
+  BOOST_TEST(many["errors"].size() == 1U);
+  BOOST_TEST(many["errors"][0]["message"].get<std::string>().find("fields") != std::string::npos);
+  const std::string long_name(50'000, 'x');
+  const auto large = ask("query($n: String!) { pet(name: $n) {" + fields + " } }", {{"n", long_name}});  // 45 MB
+  BOOST_TEST(!large.contains("errors"));
+  std::string twice = "query($n: String!) { a: pet(name: $n) {" + fields + " } b: pet(name: $n) {" + fields + " } }";
+  const auto larger = ask(twice, {{"n", long_name}});
+  BOOST_TEST(larger["data"].is_null());
+  BOOST_TEST(larger["errors"][0]["message"].get<std::string>().find("bytes") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -273,6 +273,29 @@ BOOST_AUTO_TEST_CASE(what_only_an_sdk_understands_is_passed_over) {
   BOOST_TEST(operation(step).steps.at(0).result.json() == step["data"]);
 }
 
+// Their functions would be given an event without them, and nobody would know why.
+BOOST_AUTO_TEST_CASE(members_of_events_that_are_not_kept_are_refused_unless_they_are_empty) {
+  for (const json& empty : {json{{"user", nullptr}}, json{{"user", json::object()}}, json{{"v", nullptr}}, json{{"v", ""}}}) {
+    auto event = json{{"name", "go"}};
+    event.update(empty);
+    BOOST_TEST(read_event(event).name == "go");
+    auto payload = json{{"data", {{"n", 1}}}};
+    payload.update(empty);
+    BOOST_TEST(!operation({{"op", "InvokeFunction"}, {"id", "h"}, {"opts", {{"function_id", "app-g"}, {"payload", payload}}}}).error);
+  }
+  const json lost{{"user", {{"id", "u1"}}}, {"v", "2024-01-01.1"}};
+  for (const auto& [name, value] : lost.items()) {
+    auto event = json{{"name", "go"}};
+    event[name] = value;
+    const auto says_why = [start = "event \"go\": " + name + " is not kept"](const error& e) { return e.code() == errc::invalid_event && std::string{e.what()}.starts_with(start); };
+    BOOST_CHECK_EXCEPTION((void)read_event(event), error, says_why);
+    const auto invoked = operation({{"op", "InvokeFunction"}, {"id", "h"}, {"opts", {{"function_id", "app-g"}, {"payload", {{"data", {{"n", 1}}}, {name, value}}}}}});
+    BOOST_TEST(invoked.is_final);
+    BOOST_REQUIRE(invoked.error.has_value());
+    BOOST_TEST(invoked.error->message.find("payload." + name) != std::string::npos, invoked.error->message);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(events_are_read_strictly) {
   const auto e = read_event({{"name", "go"}, {"data", {{"n", 1}, {"_inngest", {{"x", 1}}}}}, {"ts", 1'700'000'000'000}});
   BOOST_TEST(!e.data.json().contains("_inngest"));

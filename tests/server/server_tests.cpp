@@ -2,9 +2,11 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <filesystem>
 #include <future>
 #include <mutex>
 
+#include "runtime/server/app_registry.hpp"
 #include "runtime/server/http/signature.hpp"
 #include "tests/server/server_world.hpp"
 
@@ -116,6 +118,66 @@ BOOST_AUTO_TEST_CASE(who_has_no_key_is_told_of_no_function) {
   const auto told = locked.ask("GET", "/dev");
   BOOST_TEST(told.status == 200);
   BOOST_TEST(told.body["functions"].empty());
+}
+
+// Without a key whoever reaches the server may do everything, and every page in a browser on this machine reaches it.
+BOOST_AUTO_TEST_CASE(without_a_signing_key_pages_of_other_origins_are_refused) {
+  fake_app app{[](const json&) { return 1; }};
+  server_world open{{.event_keys = {"right"}}};
+  const auto status = [](server_world& world, const char* method, const char* path, const json& body, const std::string& origin) {
+    return world.ask(method, path, body, {{"origin", origin}}).status;
+  };
+  for (const char* const foreign : {"https://evil.example", "http://localhost.evil.example", "http://127.0.0.1.evil.example", "http://192.168.0.1:3000", "null", "http://", "localhost",
+                                    "http://localhost@evil.example", ""}) {
+    BOOST_TEST(status(open, "POST", "/fn/register", app.registration(), foreign) == 403, foreign);
+    BOOST_TEST(status(open, "GET", "/v1/functions", nullptr, foreign) == 403, foreign);
+    BOOST_TEST(status(open, "GET", "/dev", nullptr, foreign) == 403, foreign);
+    BOOST_TEST(status(open, "POST", "/e/right", {{"name", "a"}}, foreign) == 200, foreign);  // who has an event key may send events
+  }
+  BOOST_TEST(open.ask("GET", "/v1/functions", nullptr, {{"origin", "https://evil.example"}}).text.find("https://evil.example") != std::string::npos);
+  BOOST_TEST(open.ask("GET", "/v1/functions").body["data"].empty());
+  for (const char* const own : {"http://localhost:3000", "http://127.0.0.1", "https://[::1]:8288", "http://LOCALHOST"}) {
+    BOOST_TEST(status(open, "POST", "/fn/register", app.registration(), own) == 200, own);
+  }
+  server_world keyless;
+  BOOST_TEST(status(keyless, "POST", "/e/any", {{"name", "a"}}, "https://evil.example") == 403);
+  server_world locked{{.signing_key = "signkey-test-00ff"}};
+  BOOST_TEST(status(locked, "GET", "/v1/functions", nullptr, "https://evil.example") == 401);
+  locked.bearer = http::hashed_key("signkey-test-00ff");
+  BOOST_TEST(status(locked, "GET", "/v1/functions", nullptr, "https://evil.example") == 200);
+}
+
+BOOST_AUTO_TEST_CASE(a_registration_that_could_not_be_written_is_not_confirmed_until_it_is) {
+  fake_app app{[](const json&) { return 1; }};
+  server_world world;
+  const auto in_the_way = world.directory() + "/apps.json.new";
+  std::filesystem::create_directory(in_the_way);
+  for (int i = 0; i < 2; ++i) BOOST_TEST(world.ask("POST", "/fn/register", app.registration()).status == 500);
+  BOOST_TEST(world.ask("GET", "/dev").body["functions"].empty());
+  std::filesystem::remove(in_the_way);
+  const auto told = world.ask("POST", "/fn/register", app.registration());
+  BOOST_TEST(told.status == 200);
+  BOOST_TEST(told.body["modified"] == true);
+  BOOST_TEST(world.ended(world.start({{"n", 1}}))["status"] == "Completed");
+  BOOST_TEST(world.ask("POST", "/fn/register", app.registration()).body["modified"] == false);
+  BOOST_TEST(server::app_registry{world.directory()}.all().size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(half_of_a_surrogate_pair_in_an_answer_or_an_event_is_no_reason_to_refuse_it) {
+  fake_app app{nullptr};
+  app.answer_instead = [](const http::request&) {
+    auto told = http::response::json(200, R"({"cut":"x\ud83d"})");
+    told.headers.add("x-inngest-sdk", "test");
+    return told;
+  };
+  server_world world;
+  world.ask("POST", "/fn/register", app.registration());
+  const auto sent = world.ask("POST", "/e/key", R"([{"name":"go","data":{"cut":"\ude00y"}},{"name":"other"}])");
+  BOOST_REQUIRE(sent.status == 200);
+  const auto event = sent.body["ids"][0].get<std::string>();
+  BOOST_TEST(world.ask("GET", "/v1/events/" + event).body["data"]["data"]["cut"] == "\uFFFDy");
+  const auto run = world.ask("GET", "/v1/events/" + event + "/runs").body["data"][0]["run_id"].get<std::string>();
+  BOOST_TEST(world.ended(run)["output"]["cut"] == "x\uFFFD");
 }
 
 BOOST_AUTO_TEST_CASE(a_call_that_cannot_be_written_fails_and_the_server_goes_on) {

@@ -98,11 +98,12 @@ class server_world {
     }
   }
   server::server& server() { return *server_; }
+  [[nodiscard]] std::string directory() const { return directory_.path() + "/store"; }
   [[nodiscard]] std::uint16_t port() const { return server_->port(); }
 
  private:
   caesura::testing::temporary_directory directory_;
-  http::client client_;
+  http::client client_{{.response_bytes = 64 * 1024 * 1024}};
   std::unique_ptr<server::server> server_;
 };
 

@@ -261,6 +261,7 @@ class client::core : public std::enable_shared_from_this<client::core> {
   // A server may answer before it has read everything, and close: its answer is read also when the request could not be written wholly. What became of
   // a connection that cannot be written to is told by its read.
   void exchange(const link_ptr& used, const call_ptr& one) {
+    if (one->request.before_write) one->request.before_write(one->request.headers, one->request.body);
     used->head = make_head(*one);
     begin_response(*used, *one);
     head_and_body left{net::buffer(used->head), net::buffer(one->request.body)};
@@ -287,8 +288,20 @@ class client::core : public std::enable_shared_from_this<client::core> {
     used->async_read_some(used->buffer.prepare(is_body ? body_read_bytes : header_read_bytes),
                           [self = shared_from_this(), used](const error_code& ec, std::size_t size) {
                             used->is_reading = false;
-                            self->take(used, ec, size);
+                            self->guard(used, [&] { self->take(used, ec, size); });
                           });
+  }
+
+  // What reading throws fails the call that it is for, not the process with all others. Not what a callback throws, for then its call is done.
+  template <class Work>
+  void guard(const link_ptr& used, const Work& work) {
+    const call_ptr one = used->current;
+    try {
+      work();
+    } catch (const std::exception& e) {
+      if (!one || one->is_done) throw;
+      give_up(one, failure_kind::malformed, std::string{"got a response that cannot be read: "} + e.what());
+    }
   }
 
   void take(const link_ptr& used, error_code ec, std::size_t size) {
@@ -340,6 +353,10 @@ class client::core : public std::enable_shared_from_this<client::core> {
     if (ec == beast_http::error::body_limit) {
       return give_up(one, failure_kind::too_large,
                      "got a response whose body has more than " + std::to_string(options_.response_bytes) + " bytes");
+    }
+    if (ec == beast_http::error::header_limit && used->parser->is_header_done()) {
+      return give_up(one, failure_kind::too_large,
+                     "got a response of which what frames the chunks of its body, or its trailer, has more than " + std::to_string(options_.header_bytes) + " bytes");
     }
     if (ec == beast_http::error::header_limit || ec == beast_http::error::buffer_overflow) {
       return give_up(one, failure_kind::too_large,

@@ -20,7 +20,7 @@ struct client_options {
   std::size_t connections_per_origin{256};            // requests beyond wait their turn, first in first out
   std::chrono::milliseconds idle_timeout{30'000};     // how long a connection is kept for the next request
   std::chrono::milliseconds connect_timeout{10'000};  // for name, connection and TLS handshake
-  std::size_t header_bytes{64 * 1024};                // of a response's header
+  std::size_t header_bytes{64 * 1024};                // of a response's header, of what frames a chunk, and of the trailer
   std::size_t response_bytes{8 * 1024 * 1024};        // of a response's body
   bool verify_certificates{true};                     // chain and host name, against the system's authorities and the next
   std::string certificate_authorities;                // more of them, as PEM
@@ -40,6 +40,9 @@ struct outgoing {
   header_list headers;  // Host, Content-Length and Connection are added; fields of these names are left out
   std::string body;
   std::span<const std::string_view> kept_headers{};  // names that the caller reads of the response, in any case; views of constants. Empty: all
+  // Called on the loop each time the request is about to be written: for fields that grow old while it waits for a connection. Must not throw, and not make
+  // the fields such as cannot be sent. Empty: nothing is done.
+  std::function<void(header_list& headers, const std::string& body)> before_write{};
   std::chrono::milliseconds timeout{60'000};  // from send() to the last byte of the response, waiting and redirects included
 };
 
@@ -47,7 +50,7 @@ enum class failure_kind : std::uint8_t {
   refused_url,  // never sent: the URL, the method or a header cannot be; the text says which
   connect,      // no connection: name, address, refused, TLS, certificate, connect_timeout
   timeout,      // outgoing::timeout
-  too_large,    // the response's header or body is over its limit
+  too_large,    // the response's header, framing or body is over its limit
   malformed,    // what came is no HTTP response
   closed,       // the peer closed before the response was whole; or the client is destroyed; or cancel()
 };

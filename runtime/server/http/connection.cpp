@@ -57,6 +57,16 @@ void connection::start(bool is_refused) {
   }
 }
 
+template <class Work>
+void connection::guard(const Work& work) {
+  if (phase_ == phase::closed) return;
+  try {
+    work();
+  } catch (const std::exception&) {  // such as no memory: there is nobody to tell but the client, and no telling in what state its answer is
+    close();
+  }
+}
+
 void connection::begin_request() {
   const auto& options = registry_->options;
   traits_ = {};
@@ -71,9 +81,7 @@ void connection::read_request() {
     // In its turn: each of many requests that came at once may have been answered on the spot.
     phase_ = phase::receiving;
     set_deadline(registry_->options.header_timeout);
-    net::post(socket_.get_executor(), [self = shared_from_this()] {
-      if (self->phase_ != phase::closed) self->parse();
-    });
+    net::post(socket_.get_executor(), [self = shared_from_this()] { self->guard([&] { self->parse(); }); });
   } else if (registry_->is_stopping()) {
     close();
   } else {
@@ -85,9 +93,7 @@ void connection::read_request() {
 void connection::read() {
   const bool is_body = reader_->parser->is_header_done();
   socket_.async_read_some(reader_->buffer.prepare(is_body ? body_read_bytes : header_read_bytes),
-                          [self = shared_from_this()](const error_code& ec, std::size_t size) {
-                            if (self->phase_ != phase::closed) self->take(ec, size);
-                          });
+                          [self = shared_from_this()](const error_code& ec, std::size_t size) { self->guard([&] { self->take(ec, size); }); });
 }
 
 void connection::take(error_code ec, std::size_t size) {
@@ -143,12 +149,13 @@ void connection::after_header() {
 void connection::send_continue() {
   head_ = "HTTP/1.1 100 Continue\r\n\r\n";
   net::async_write(socket_, net::buffer(head_), [self = shared_from_this()](const error_code& ec, std::size_t) {
-    if (self->phase_ == phase::closed) return;
-    if (ec) {
-      self->close();
-    } else {
-      self->parse();
-    }
+    self->guard([&] {
+      if (ec) {
+        self->close();
+      } else {
+        self->parse();
+      }
+    });
   });
 }
 
@@ -195,6 +202,8 @@ void connection::fail_read(const error_code& ec) {
   if (is_late_)
     return refuse(408, "the request took longer than " + std::to_string(options.header_timeout.count()) + " ms for its header or " +
                            std::to_string(options.body_timeout.count()) + " ms for its body");
+  if (ec == beast_http::error::header_limit && reader_->parser->is_header_done())
+    return refuse(431, "what frames the chunks of the body, or its trailer, has more than " + std::to_string(options.header_bytes) + " bytes");
   if (ec == beast_http::error::header_limit)
     return refuse(431, "the header has more than " + std::to_string(options.header_bytes) + " bytes");
   if (ec == beast_http::error::body_limit)
@@ -210,7 +219,9 @@ void connection::refuse(int status, const std::string& text) {
 }
 
 void connection::answer(response answer) {
-  if (phase_ == phase::handling) write(sendable(std::move(answer)));
+  guard([&] {
+    if (phase_ == phase::handling) write(sendable(std::move(answer)));
+  });
 }
 
 void connection::write(response answer) {
@@ -222,9 +233,7 @@ void connection::write(response answer) {
   head_and_body left{net::buffer(head_), net::buffer(body_)};
   error_code ec;
   if (write_at_once(socket_, left, ec)) return after_write(ec);
-  net::async_write(socket_, left, [self = shared_from_this()](const error_code& failed, std::size_t) {
-    if (self->phase_ != phase::closed) self->after_write(failed);
-  });
+  net::async_write(socket_, left, [self = shared_from_this()](const error_code& failed, std::size_t) { self->guard([&] { self->after_write(failed); }); });
 }
 
 void connection::after_write(const error_code& ec) {
@@ -248,12 +257,13 @@ void connection::linger() {
 
 void connection::discard() {
   socket_.async_read_some(net::buffer(scratch_), [self = shared_from_this()](const error_code& ec, std::size_t) {
-    if (self->phase_ == phase::closed) return;
-    if (ec) {
-      self->close();
-    } else {
-      self->discard();
-    }
+    self->guard([&] {
+      if (ec) {
+        self->close();
+      } else {
+        self->discard();
+      }
+    });
   });
 }
 
@@ -286,14 +296,15 @@ void connection::pump() {
   if (is_at_end) body_ = "0\r\n\r\n";
   set_deadline(registry_->options.write_timeout);
   net::async_write(socket_, net::buffer(body_), [self = shared_from_this(), is_at_end](const error_code& ec, std::size_t) {
-    if (self->phase_ == phase::closed) return;
-    if (ec) {
-      self->close();
-    } else if (is_at_end) {
-      self->linger();
-    } else {
-      self->pump();
-    }
+    self->guard([&] {
+      if (ec) {
+        self->close();
+      } else if (is_at_end) {
+        self->linger();
+      } else {
+        self->pump();
+      }
+    });
   });
 }
 
@@ -337,12 +348,14 @@ void connection::wait_for_deadline() {
   timer_at_ = deadline_;
   timer_.expires_at(*timer_at_);
   timer_.async_wait([self = shared_from_this()](const error_code& ec) {
-    if (ec || self->phase_ == phase::closed) return;
-    self->timer_at_.reset();
-    if (!self->deadline_) return;
-    if (*self->deadline_ > std::chrono::steady_clock::now()) return self->wait_for_deadline();
-    self->deadline_.reset();
-    self->on_deadline();
+    if (ec) return;
+    self->guard([&] {
+      self->timer_at_.reset();
+      if (!self->deadline_) return;
+      if (*self->deadline_ > std::chrono::steady_clock::now()) return self->wait_for_deadline();
+      self->deadline_.reset();
+      self->on_deadline();
+    });
   });
 }
 

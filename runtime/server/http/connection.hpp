@@ -114,6 +114,9 @@ class connection : public std::enable_shared_from_this<connection> {
   enum class phase : std::uint8_t { idle, receiving, handling, writing, streaming, lingering, closed };
   struct reader;
 
+  // Each handler's work. Whatever it throws ends this connection, not the process with all others.
+  template <class Work>
+  void guard(const Work& work);
   void begin_request();
   void read_request();
   void read();

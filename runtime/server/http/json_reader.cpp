@@ -3,6 +3,10 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -58,6 +62,37 @@ void refuse_nul(std::string_view text) {
   if (const std::size_t at = text.find('\0'); at != std::string_view::npos) {
     throw error{errc::invalid_argument, "JSON is malformed at byte " + std::to_string(at + 1) + ": NUL"};
   }
+}
+
+// The unit that "\uXXXX" at `at` stands for; nullopt: there is no such escape.
+std::optional<std::uint32_t> unit_at(std::string_view text, std::size_t at) {
+  constexpr std::size_t length = 6;
+  if (text.size() < at + length || text[at] != '\\' || text[at + 1] != 'u') return std::nullopt;
+  std::uint32_t unit = 0;
+  const char* const end = text.data() + at + length;
+  const auto [read, wrong] = std::from_chars(text.data() + at + 2, end, unit, 16);
+  return read == end ? std::optional{unit} : std::nullopt;
+}
+
+// The text with "\ufffd" for each escape that is half of a surrogate pair without its other half, at the same places; nullopt: it has none.
+std::optional<std::string> without_halves(std::string_view text) {
+  const auto is_high = [](std::optional<std::uint32_t> unit) { return unit && *unit >= 0xD800 && *unit < 0xDC00; };
+  const auto is_low = [](std::optional<std::uint32_t> unit) { return unit && *unit >= 0xDC00 && *unit < 0xE000; };
+  constexpr std::size_t length = 6;
+  std::optional<std::string> made;
+  for (auto at = text.find('\\'); at != std::string_view::npos; at = text.find('\\', at)) {
+    const auto unit = unit_at(text, at);
+    if (is_high(unit) && is_low(unit_at(text, at + length))) {
+      at += 2 * length;
+    } else if (is_high(unit) || is_low(unit)) {
+      if (!made) made = text;
+      made->replace(at, length, "\\ufffd");
+      at += length;
+    } else {
+      at += 2;
+    }
+  }
+  return made;
 }
 
 // What simdjson does not take: either it is at fault, or it is one of the few texts that nlohmann takes nevertheless, such as those
@@ -162,7 +197,10 @@ document json_reader::parse(std::string_view text, const kept_members& kept) { r
 
 document json_reader::parse(std::string_view text, const kept_members* kept) {
   dom::element root;
-  if (parser_->simdjson.parse(text.data(), text.size()).get(root) != simdjson::SUCCESS) return parse_slowly(text);
+  if (parser_->simdjson.parse(text.data(), text.size()).get(root) != simdjson::SUCCESS) {
+    const auto mended = without_halves(text);
+    return mended ? parse(*mended, kept) : parse_slowly(text);
+  }
   msgpack_maker maker{text.size(), kept};
   if (!maker.write(root, nesting_limit)) return parse_slowly(text);
   return maker.finish();

@@ -24,7 +24,8 @@ class json_reader {
   json_reader(const json_reader&) = delete;
   json_reader& operator=(const json_reader&) = delete;
 
-  // Equals document::parse(text): an integer outside 64 bits becomes a double, the last of equal keys counts. Throws
+  // Equals document::parse(text), but that U+FFFD stands for an escape which is half of a surrogate pair without its other half, which document::parse refuses:
+  // JavaScript writes one where a text was cut within a pair, and reads it without a word. An integer outside 64 bits becomes a double, the last of equal keys counts. Throws
   // error{invalid_argument} with the position in bytes when the text is malformed, is not UTF-8, is followed by anything but white
   // space, holds a number too large for a double, or nests lists and maps more than 128 deep (what a document can hold). Memory: up
   // to about 20 bytes for each byte of the text, while it is read.

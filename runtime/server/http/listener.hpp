@@ -17,7 +17,7 @@ struct listener_options {
   std::string host{"127.0.0.1"};  // an IPv4 or IPv6 address, or a name of this machine
   std::uint16_t port{8288};       // the Inngest dev server's; 0: any free one
   std::size_t max_connections{1024};
-  std::size_t header_bytes{16 * 1024};               // request line and fields: 431 beyond
+  std::size_t header_bytes{16 * 1024};               // request line and fields, or what frames a chunk, or the trailer: 431 beyond
   std::size_t body_bytes{16 * 1024 * 1024 + 65536};  // one send of events is at most 16 MiB; slack for its envelope: 413 beyond
   std::chrono::milliseconds header_timeout{10'000};  // for a whole header, from its first byte or from connecting: slow clients
   std::chrono::milliseconds body_timeout{60'000};    // for a whole body

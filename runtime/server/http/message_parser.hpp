@@ -29,7 +29,8 @@ class message_parser final : public boost::beast::http::basic_parser<is_request>
   using string_view = boost::beast::string_view;
 
  public:
-  // `header_bytes`: of the whole header, the first line included, which Beast's own limit counts apart. `kept`: names of the fields that go into `headers`,
+  // `header_bytes`: of the whole header, the first line included, which Beast's own limit counts apart; also of the line before each chunk, and of the last
+  // one with its trailer, which Beast does not limit. `kept`: names of the fields that go into `headers`,
   // beside Location; empty: all do. It outlives this.
   message_parser(std::size_t header_bytes, std::uint64_t body_bytes, std::span<const std::string_view> kept = {}) : header_bytes_{header_bytes}, kept_{kept} {
     this->header_limit(static_cast<std::uint32_t>(header_bytes));
@@ -43,16 +44,19 @@ class message_parser final : public boost::beast::http::basic_parser<is_request>
     whole,    // the message
   };
 
-  // Parses what the buffer holds, and leaves there what belongs to the next message.
+  // Parses what the buffer holds, and leaves there what belongs to the next message. While there is nothing, the buffer holds at most `header_bytes` that have
+  // to wait for more.
   found parse(boost::beast::flat_buffer& buffer, error_code& ec) {
     while (buffer.size() > 0 && !this->is_done()) {
       const bool had_header = this->is_header_done();
+      if (had_header && this->chunked() && is_all_but_the_end(buffer)) return found::nothing;
       this->eager(had_header);
       const std::size_t size = this->put(buffer.data(), ec);
       buffer.consume(size);
       if (!had_header && (header_size_ += size) > header_bytes_) ec = boost::beast::http::error::header_limit;
       if (ec == boost::beast::http::error::need_more) {
         ec = {};
+        if (buffer.size() > header_bytes_) ec = boost::beast::http::error::header_limit;
         return found::nothing;
       }
       if (ec) return found::nothing;
@@ -72,6 +76,12 @@ class message_parser final : public boost::beast::http::basic_parser<is_request>
   static constexpr std::size_t usual_fields = 16;
   static constexpr std::uint64_t reserved_bytes = 65536;
 
+  // The last chunk without its last byte, which Beast asserts not to be asked about after it was asked about less.
+  static bool is_all_but_the_end(const boost::beast::flat_buffer& buffer) {
+    const std::string_view held{static_cast<const char*>(buffer.data().data()), buffer.size()};
+    return held.size() == 4 && held.starts_with("0\r\n");
+  }
+
   void on_request_impl(boost::beast::http::verb, string_view name, string_view where, int number, error_code&) override {
     method.assign(name.data(), name.size());
     target.assign(where.data(), where.size());
@@ -82,6 +92,7 @@ class message_parser final : public boost::beast::http::basic_parser<is_request>
     version = number;
   }
   void on_field_impl(boost::beast::http::field field, string_view name, string_view value, error_code&) override {
+    if (this->is_header_done()) return;  // of a trailer: what is decided by the header's fields is decided
     const auto is_wanted = [&](std::string_view wanted) { return equal_ignoring_case(wanted, {name.data(), name.size()}); };
     if (!kept_.empty() && field != boost::beast::http::field::location && std::ranges::none_of(kept_, is_wanted)) return;
     headers.add(std::string{name.data(), name.size()}, std::string{value.data(), value.size()});

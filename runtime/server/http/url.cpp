@@ -58,6 +58,11 @@ std::string url::authority() const {
   return port == usual_port(is_https) ? with_brackets(host) : with_brackets(host) + ":" + std::to_string(port);
 }
 
+bool is_loopback_host(std::string_view host) noexcept {
+  const bool is_number = std::ranges::all_of(host, [](char c) { return c == '.' || (c >= '0' && c <= '9'); });
+  return host == "localhost" || host == "::1" || (is_number && host.starts_with("127."));
+}
+
 std::variant<url, std::string> parse_url(std::string_view text) {
   if (!std::all_of(text.begin(), text.end(), may_stand_in_url)) return "it has a byte that may not stand in a URL";
   const std::size_t scheme_end = text.find("://");

@@ -25,6 +25,9 @@ struct url {
 // header), or a byte that may not stand in a URL, such as a space or a line break.
 [[nodiscard]] std::variant<url, std::string> parse_url(std::string_view text);
 
+// Whether a host, as a url has it, is this machine by its name or number: localhost, ::1 or 127.….
+[[nodiscard]] bool is_loopback_host(std::string_view host) noexcept;
+
 // Where `location`, the value of a Location header, leads from `base`; nullopt when it is refused as above or leads to another
 // origin.
 [[nodiscard]] std::optional<url> resolve_on_origin(const url& base, std::string_view location);
