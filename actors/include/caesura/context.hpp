@@ -25,9 +25,10 @@ namespace caesura {
 
 namespace detail {
 
-template <class F>
-concept step_function = std::invocable<F&> || std::invocable<F&, const step_attempt&> || std::invocable<F&, std::stop_token> ||
-                        std::invocable<F&, const step_attempt&, std::stop_token>;
+// `First`: the element, in for_each.
+template <class F, class... First>
+concept step_function = std::invocable<F&, First...> || std::invocable<F&, First..., const step_attempt&> || std::invocable<F&, First..., std::stop_token> ||
+                        std::invocable<F&, First..., const step_attempt&, std::stop_token>;
 
 template <class F>
 decltype(auto) invoke_step(F& fn, const step_attempt& attempt, const std::stop_token& stop) {
@@ -98,18 +99,13 @@ class run_operation final : public operation_of<R> {
 // for_each: the element stays where it is, in a container that the body's frame holds.
 template <class F, class Element>
 struct bound_element {
-  const F* fn;
+  std::shared_ptr<const F> fn;  // owners: the steps of the call
   const Element* element;
 
-  decltype(auto) operator()()
-    requires std::invocable<const F&, const Element&>
-  {
-    return (*fn)(*element);
-  }
-  decltype(auto) operator()(const std::stop_token& stop)
-    requires(!std::invocable<const F&, const Element&>)
-  {
-    return (*fn)(*element, stop);
+  // A step function, whatever `fn` takes.
+  decltype(auto) operator()(const step_attempt& attempt, const std::stop_token& stop) const {
+    const auto call = [this](auto&&... more) -> decltype((*fn)(*element, more...)) { return (*fn)(*element, more...); };
+    return invoke_step(call, attempt, stop);
   }
 };
 
@@ -538,19 +534,22 @@ class context {
     return {*driver_, std::make_unique<detail::invoke_operation<R>>(id, function, document(data))};
   }
 
-  // One step for each element, with the ids "id[0]", "id[1]", …: `co_await step.for_each("notify", users, notify);` Both the container
-  // and the function are named variables of the body: they are not copied. An empty container is no step.
+  // One step for each element, with the ids "id[0]", "id[1]", …: `co_await step.for_each("notify", users, notify);` `fn` takes an element and, as in
+  // run, a `const step_attempt&`, a `std::stop_token`, or both; it is copied once and called from several threads at once. The container is a named
+  // variable of the body and is not copied. An empty one is no step.
   template <std::ranges::forward_range Range, class F>
   auto for_each(std::string_view id, const Range& elements, const F& fn) const {
     using element = std::ranges::range_value_t<Range>;
     using bound = detail::bound_element<F, element>;
+    static_assert(detail::step_function<const F, const element&>);
     using result = detail::step_result<bound>;
     check(id, "step.for_each");
     typename for_each_awaiter<result>::operations ops;
+    const auto shared = std::make_shared<const F>(fn);
     for (const auto& item : elements) {
       const std::string name = std::string{id} + "[" + std::to_string(ops.size()) + "]";
       detail::check_step_id(name);
-      ops.push_back(std::make_unique<detail::run_operation<bound, result>>(name, bound{&fn, &item}));
+      ops.push_back(std::make_unique<detail::run_operation<bound, result>>(name, bound{shared, &item}));
     }
     return for_each_awaiter<result>{*driver_, std::move(ops)};
   }
