@@ -398,8 +398,9 @@ class [[nodiscard("co_await it")]] wait_awaiter : public detail::awaiter<std::op
     op_->delay = value;
     return std::move(*this);
   }
-  // Also sees matching events that came earlier: after the last one that an earlier wait of this run on that name consumed (waits side by side
-  // look back to the same place), or after the run's creation. Looks at no more than 10,000 events; beyond that the wait fails with step_failed.
+  // Also sees matching events that came earlier, but none before the event that started the run, nor before the last one that an earlier wait of this
+  // run on that name consumed (waits side by side look back to the same place). Looks at no more than 10,000 events of the name; beyond that, and where
+  // events have been purged (options.keep_events), the wait fails with step_failed.
   wait_awaiter&& look_back() && {
     op_->look_back = true;
     return std::move(*this);
