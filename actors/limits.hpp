@@ -8,8 +8,8 @@
 
 namespace caesura::actors {
 
-// Every bound of the engine, so that no transaction, message or memory is unbounded. Defaults are DESIGN's; the runtime's options
-// set them.
+// Every bound of the engine, so that no transaction, message or memory is unbounded. The runtime's options set some of them; the README of runtime/
+// tells users of all that they can meet.
 struct limits {
   std::size_t event_bytes{512 * 1024};
   std::size_t events_per_send{5'000};

@@ -51,22 +51,22 @@ actors::compiled_filter check_filter(const run_filter& filter, const actors::lim
   for (const auto& function : filter.function.values) {
     if (function.empty()) throw error{errc::invalid_argument, "the filter names a function with an empty id"};
   }
-  if (filter.started_after && filter.started_before && *filter.started_after >= *filter.started_before) {
-    throw error{errc::invalid_argument, "the filter's window is empty: it begins at " + to_string(*filter.started_after) + " and ends before " +
-                                            to_string(*filter.started_before)};
+  if (filter.created_after && filter.created_before && *filter.created_after >= *filter.created_before) {
+    throw error{errc::invalid_argument, "the filter's window is empty: it begins at " + to_string(*filter.created_after) + " and ends before " +
+                                            to_string(*filter.created_before)};
   }
   if (is_bulk) {
     if (filter == run_filter{}) {
       throw error{errc::invalid_argument, "the filter has no condition and would mean every run: name a function, a status, runs, a window or "
                                           "an expression"};
     }
-    if (filter.started_before && *filter.started_before > now) {
-      throw error{errc::invalid_argument, "the filter's window ends in the future, at " + to_string(*filter.started_before) + "; now is " +
+    if (filter.created_before && *filter.created_before > now) {
+      throw error{errc::invalid_argument, "the filter's window ends in the future, at " + to_string(*filter.created_before) + "; now is " +
                                               to_string(now)};
     }
-    if (filter.started_after && *filter.started_after > now) {
+    if (filter.created_after && *filter.created_after > now) {
       throw error{errc::invalid_argument,
-                  "the filter's window begins in the future, at " + to_string(*filter.started_after) + "; now is " + to_string(now)};
+                  "the filter's window begins in the future, at " + to_string(*filter.created_after) + "; now is " + to_string(now)};
     }
   }
   return actors::compiled_filter::of(filter);
@@ -76,7 +76,7 @@ std::optional<run_id> run_query::read(const std::optional<run_id>& before, const
   const auto snapshot = store_.begin_read();
   const auto ids = candidates(*snapshot, before.value_or(run_id{}));
   const auto until = std::chrono::steady_clock::now() + time_a_snapshot;
-  const auto& after = filter_.text.started_after;
+  const auto& after = filter_.text.created_after;
   std::optional<run_id> reached = before;
   std::size_t seen = 0;
   for (const auto& id : ids.runs) {

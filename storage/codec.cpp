@@ -48,7 +48,7 @@ void fields(Io& io, R& r) {
 }
 template <class Io, is<run_filter> R>
 void fields(Io& io, R& r) {
-  io(r.function.values, r.status.values, r.run.values, r.started_after, r.started_before, r.when);
+  io(r.function.values, r.status.values, r.run.values, r.created_after, r.created_before, r.when);
 }
 template <class Io, is<bulk_counts> R>
 void fields(Io& io, R& r) {

@@ -112,8 +112,10 @@ dev=.build/dev
 run_lanes $dev/tests "" "runtime storage actors threads http server cli fuzz/fuzz" "simulation planted faults/faults crash"
 if [ -z "$filter" ]; then
   run_check "layers hold" tests/layers.sh
+  run_check "wrong uses do not compile" tests/wrong_use.sh
   run_check "listings are parts of the examples" tests/listings.sh
   for example in cleanup_after_cancel embed_in_caf first_answer night_shift replay_from_a_step; do run_check "example $example" $dev/runtime/examples/$example; done
+  run_check "example greeting" $dev/runtime/examples/greeting $dev/tests/greetings
   run_check "example schedule_reminder --demo" $dev/runtime/examples/schedule_reminder --demo
   run_check "embedding" tests/embedding/build.sh
 fi

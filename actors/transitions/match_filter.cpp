@@ -28,7 +28,7 @@ bool can_match(const compiled_filter& filter, const storage::run_record& run, co
   const auto& text = filter.text;
   return is_among(text.function.values, function) && is_among(text.status.values, run.status) &&
          (filter.runs.empty() || std::ranges::binary_search(filter.runs, run.id)) &&
-         (!text.started_after || run.created_at >= *text.started_after) && (!text.started_before || run.created_at < *text.started_before);
+         (!text.created_after || run.created_at >= *text.created_after) && (!text.created_before || run.created_at < *text.created_before);
 }
 
 bool matches(const compiled_filter& filter, const storage::run_record& run, const std::string& function, time_point now,

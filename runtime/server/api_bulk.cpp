@@ -29,13 +29,13 @@ run_filter filter_of(const api_call& call, const json& told) {
   };
   const auto app = need("app_id");
   const auto function = need("function_id");
-  run_filter filter{.started_after = time_in(told, "started_after", faults), .started_before = time_in(told, "started_before", faults)};
+  run_filter filter{.created_after = time_in(told, "started_after", faults), .created_before = time_in(told, "started_before", faults)};
   if (const auto end = told.find("started_before"); end == told.end() || end->is_null()) faults += std::string{faults.empty() ? "" : "\n"} + "started_before is required";
   constexpr auto tolerated = std::chrono::seconds{5};
   const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
-  if (filter.started_before && *filter.started_before > now + tolerated) faults += std::string{faults.empty() ? "" : "\n"} + "started_before must be in the past";
-  if (filter.started_before && *filter.started_before > now) filter.started_before = now;
-  if (filter.started_after && filter.started_before && *filter.started_after >= *filter.started_before) {
+  if (filter.created_before && *filter.created_before > now + tolerated) faults += std::string{faults.empty() ? "" : "\n"} + "started_before must be in the past";
+  if (filter.created_before && *filter.created_before > now) filter.created_before = now;
+  if (filter.created_after && filter.created_before && *filter.created_after >= *filter.created_before) {
     faults += std::string{faults.empty() ? "" : "\n"} + "started_after must be before started_before";
   }
   if (!faults.empty()) throw refusal{400, faults};

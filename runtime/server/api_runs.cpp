@@ -96,7 +96,7 @@ response runs_of_event(const api_call& call) {
 
 response list_runs(const api_call& call) {
   const auto& query = call.asked.query;
-  run_filter filter{.started_after = call.query_time("started_after"), .started_before = call.query_time("started_before"), .when = query.get("if")};
+  run_filter filter{.created_after = call.query_time("started_after"), .created_before = call.query_time("started_before"), .when = query.get("if")};
   filter.function.values = every(query, "function_id");
   for (const auto& status : every(query, "status")) std::ranges::copy(statuses_named(status), std::back_inserter(filter.status.values));
   page_request page{.limit = call.query_limit(20, 1'000)};

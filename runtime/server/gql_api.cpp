@@ -256,7 +256,7 @@ class world {
   }
 
   run_filter filter_in(const json& told) const {
-    run_filter filter{.started_after = time_in(told, "from"), .started_before = time_in(told, "until")};
+    run_filter filter{.created_after = time_in(told, "from"), .created_before = time_in(told, "until")};
     for (const auto& [name, value] : told.items()) {
       if (value.is_null() || name == "from" || name == "until") continue;
       if (name == "timeField") {

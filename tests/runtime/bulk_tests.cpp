@@ -66,8 +66,8 @@ BOOST_FIXTURE_TEST_CASE(a_filter_means_what_every_part_lets_through, bulk_world)
   start_many(3, "go/other");
   BOOST_TEST(count({.function = "sleeper"}) == 14U);
   BOOST_TEST(count({.function = {"sleeper", "other"}}) == 17U);
-  BOOST_TEST(count({.function = "sleeper", .started_before = middle}) == 10U);
-  BOOST_TEST(count({.function = "sleeper", .started_after = middle}) == 4U);
+  BOOST_TEST(count({.function = "sleeper", .created_before = middle}) == 10U);
+  BOOST_TEST(count({.function = "sleeper", .created_after = middle}) == 4U);
   BOOST_TEST(count({.run = {runs[1], runs[2]}}) == 2U);
   BOOST_TEST(count({.function = "sleeper", .when = "event.data.user == 'even'"}) == 7U);
   BOOST_TEST(count({.when = "run.function == 'other' && run.status == 'sleeping' && run.attempt == 1"}) == 3U);
@@ -75,9 +75,9 @@ BOOST_FIXTURE_TEST_CASE(a_filter_means_what_every_part_lets_through, bulk_world)
   BOOST_TEST(count({.status = {run_status::completed, run_status::sleeping}}) == 17U);
   // The window begins with its first instant and ends before its last.
   const auto created = runtime().get(runs[0])->created_at;
-  BOOST_TEST(count({.started_after = created, .started_before = created + 1ms}) == 10U);
-  BOOST_TEST(count({.started_after = created + 1ms, .started_before = created + 2ms}) == 0U);
-  BOOST_TEST(count({.started_before = created}) == 0U);
+  BOOST_TEST(count({.created_after = created, .created_before = created + 1ms}) == 10U);
+  BOOST_TEST(count({.created_after = created + 1ms, .created_before = created + 2ms}) == 0U);
+  BOOST_TEST(count({.created_before = created}) == 0U);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_bulk_cancel_hits_exactly_the_runs_created_in_its_window, bulk_world) {
@@ -91,7 +91,7 @@ BOOST_FIXTURE_TEST_CASE(a_bulk_cancel_hits_exactly_the_runs_created_in_its_windo
   const auto to = now();
   const auto after = start_many(4);
   const auto bulk =
-      runtime().cancel_all({.function = "sleeper", .started_after = from, .started_before = to}, {.reason = "bad deployment", .by = "ops"});
+      runtime().cancel_all({.function = "sleeper", .created_after = from, .created_before = to}, {.reason = "bad deployment", .by = "ops"});
   run();
   for (const auto& one : inside) {
     const auto info = runtime().get(one).value();
@@ -197,9 +197,9 @@ BOOST_FIXTURE_TEST_CASE(filters_that_would_mean_too_much_or_something_else_are_r
     }
   };
   refused({}, errc::invalid_argument, "no condition");
-  refused({.started_before = now() + 1h}, errc::invalid_argument, "ends in the future");
-  refused({.started_after = now() + 1h}, errc::invalid_argument, "begins in the future");
-  refused({.started_after = now() - 1h, .started_before = now() - 2h}, errc::invalid_argument, "window is empty");
+  refused({.created_before = now() + 1h}, errc::invalid_argument, "ends in the future");
+  refused({.created_after = now() + 1h}, errc::invalid_argument, "begins in the future");
+  refused({.created_after = now() - 1h, .created_before = now() - 2h}, errc::invalid_argument, "window is empty");
   refused({.function = ""}, errc::invalid_argument, "empty id");
   refused({.when = "event.data.x =="}, errc::invalid_expression, "at byte");
   refused({.when = "async.data.x == 1"}, errc::invalid_expression, "no async");

@@ -268,6 +268,45 @@ BOOST_FIXTURE_TEST_CASE(some_of_for_each_may_back_off_while_others_complete, ste
   BOOST_TEST(runtime().result<int>(run_of) == 6);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_step_of_for_each_may_take_its_attempt_and_a_stop_token, steps_world) {
+  std::vector<std::string> asked_to_stop;
+  run_id run_of;
+  open_one(
+      [&](context step) -> task<> {
+        const std::vector<std::string> users{"ann", "bob"};
+        int failures = 0;
+        const auto keys = co_await step.for_each("keys", users, [&](const std::string& user, const step_attempt& attempt) {
+          if (user == "bob" && attempt.attempt == 1) throw std::runtime_error{std::to_string(++failures)};
+          return user + " " + attempt.key() + " " + std::to_string(attempt.attempt);
+        });
+        BOOST_TEST(keys.at(0) == "ann " + to_string(run_of) + "/keys[0] 1");
+        BOOST_TEST(keys.at(1) == "bob " + to_string(run_of) + "/keys[1] 2");
+        co_await step.for_each("stops", users, [&](const std::string& user, const step_attempt& attempt, std::stop_token stop) {
+          runtime().cancel(attempt.run);
+          settle();
+          if (stop.stop_requested()) asked_to_stop.push_back(user);
+        });
+      },
+      {.retries = 1, .delays = {10ms}, .jitter = 0s});
+  run_of = go();
+  run();
+  advance(1s);
+  BOOST_TEST(status(run_of) == run_status::cancelled);
+  BOOST_TEST(asked_to_stop == std::vector<std::string>{"ann"}, boost::test_tools::per_element());
+}
+
+BOOST_FIXTURE_TEST_CASE(for_each_keeps_a_closure_that_was_made_for_the_call, steps_world) {
+  open_one([](context step) -> task<std::vector<std::string>> {
+    const std::vector<std::string> users{"ann", "bob"};
+    const std::string greeting = "hello ";
+    auto greeted = step.for_each("greet", users, [&](const std::string& user) { return greeting + user; });
+    co_return co_await std::move(greeted);
+  });
+  const auto run_of = go();
+  run();
+  BOOST_TEST(runtime().result<std::vector<std::string>>(run_of) == (std::vector<std::string>{"hello ann", "hello bob"}), boost::test_tools::per_element());
+}
+
 BOOST_FIXTURE_TEST_CASE(sleep_until_the_past_is_no_rest, steps_world) {
   open_one([this](context step) -> task<> {
     co_await step.sleep_until("past", now() - 1h);

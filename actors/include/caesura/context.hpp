@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <concepts>
 #include <memory>
 #include <optional>
@@ -25,9 +26,10 @@ namespace caesura {
 
 namespace detail {
 
-template <class F>
-concept step_function = std::invocable<F&> || std::invocable<F&, const step_attempt&> || std::invocable<F&, std::stop_token> ||
-                        std::invocable<F&, const step_attempt&, std::stop_token>;
+// `First`: the element, in for_each.
+template <class F, class... First>
+concept step_function = std::invocable<F&, First...> || std::invocable<F&, First..., const step_attempt&> || std::invocable<F&, First..., std::stop_token> ||
+                        std::invocable<F&, First..., const step_attempt&, std::stop_token>;
 
 template <class F>
 decltype(auto) invoke_step(F& fn, const step_attempt& attempt, const std::stop_token& stop) {
@@ -44,6 +46,23 @@ decltype(auto) invoke_step(F& fn, const step_attempt& attempt, const std::stop_t
 
 template <class F>
 using step_result = std::remove_cvref_t<decltype(invoke_step(std::declval<F&>(), std::declval<const step_attempt&>(), std::declval<const std::stop_token&>()))>;
+
+template <class R>
+concept recordable = std::is_void_v<R> || (!is_view<R> && std::constructible_from<document, R> && json_readable<R>);
+
+// Says in one sentence what is wrong with the result of a step, which nlohmann would say in hundreds of lines.
+template <class R>
+constexpr void check_result() {
+  static_assert(!durable_awaitable<R>, "a step is plain code on a thread of its own and cannot co_await: await in the body, or in a caesura::task that the body awaits");
+  static_assert(!is_view<R>, "a step's result is recorded and read back as a copy, of which this type would only be a view: return std::string");
+  static_assert(durable_awaitable<R> || is_view<R> || recordable<R>,
+                "a step's result is recorded as JSON, and nlohmann::json cannot convert this type both ways: return a number, std::string, a "
+                "container of them, caesura::document, or a struct with NLOHMANN_DEFINE_TYPE_INTRUSIVE(type, members…)");
+}
+
+// Whether g++ 12 destroys it once when it is made inside co_await: `F` is deduced from an F&&.
+template <class F>
+concept safe_in_co_await = std::is_lvalue_reference_v<F> || std::is_trivially_copyable_v<std::remove_cvref_t<F>>;
 
 // Keeps the decoded result of an operation; `unit` stands for void.
 struct unit {};
@@ -98,18 +117,13 @@ class run_operation final : public operation_of<R> {
 // for_each: the element stays where it is, in a container that the body's frame holds.
 template <class F, class Element>
 struct bound_element {
-  const F* fn;
+  std::shared_ptr<const F> fn;  // owners: the steps of the call
   const Element* element;
 
-  decltype(auto) operator()()
-    requires std::invocable<const F&, const Element&>
-  {
-    return (*fn)(*element);
-  }
-  decltype(auto) operator()(const std::stop_token& stop)
-    requires(!std::invocable<const F&, const Element&>)
-  {
-    return (*fn)(*element, stop);
+  // A step function, whatever `fn` takes.
+  decltype(auto) operator()(const step_attempt& attempt, const std::stop_token& stop) const {
+    const auto call = [this](auto&&... more) -> decltype((*fn)(*element, more...)) { return (*fn)(*element, more...); };
+    return invoke_step(call, attempt, stop);
   }
 };
 
@@ -301,6 +315,8 @@ class [[nodiscard("co_await it")]] any_awaiter : public detail::group<detail::un
 // A cancel waits for all that execute.
 template <detail::member First, detail::member... Rest>
 auto all(First&& first, Rest&&... rest) {
+  static_assert(!std::is_lvalue_reference_v<First> && (!std::is_lvalue_reference_v<Rest> && ...),
+                "caesura::all takes its members over, and each is awaited once: make them inside the call, or write std::move(name)");
   auto* const owner = detail::parts::owner<detail::result_of<First>>(first);
   return all_awaiter<detail::result_of<First>, detail::result_of<Rest>...>{
       *owner, detail::parts::take<detail::result_of<First>>(std::move(first)), detail::parts::take<detail::result_of<Rest>>(std::move(rest))...};
@@ -311,6 +327,8 @@ auto all(First&& first, Rest&&... rest) {
 // body goes on once none executes; a child run is cancelled unless its policy is abandon.
 template <detail::member First, detail::member... Rest>
 auto any(First&& first, Rest&&... rest) {
+  static_assert(!std::is_lvalue_reference_v<First> && (!std::is_lvalue_reference_v<Rest> && ...),
+                "caesura::any takes its members over, and each is awaited once: make them inside the call, or write std::move(name)");
   auto* const owner = detail::parts::owner<detail::result_of<First>>(first);
   return any_awaiter<detail::result_of<First>, detail::result_of<Rest>...>{
       *owner, detail::parts::take<detail::result_of<First>>(std::move(first)), detail::parts::take<detail::result_of<Rest>>(std::move(rest))...};
@@ -355,6 +373,7 @@ class [[nodiscard("co_await it: a step that is not awaited never executes")]] st
     this->op_->retries = value;
     return std::move(*this);
   }
+  step_awaiter&& retry(retry_policy&& value) && = delete;  // name the policy first: const caesura::retry_policy quick{.retries = 1}; … .retry(quick)
 
  private:
   retry_policy& policy() {
@@ -379,8 +398,9 @@ class [[nodiscard("co_await it")]] wait_awaiter : public detail::awaiter<std::op
     op_->delay = value;
     return std::move(*this);
   }
-  // Also sees matching events that came earlier: after the last one that an earlier wait of this run on that name consumed (waits side by side
-  // look back to the same place), or after the run's creation. Looks at no more than 10,000 events; beyond that the wait fails with step_failed.
+  // Also sees matching events that came earlier, but none before the event that started the run, nor before the last one that an earlier wait of this
+  // run on that name consumed (waits side by side look back to the same place). Looks at no more than 10,000 events of the name; beyond that, and where
+  // events have been purged (options.keep_events), the wait fails with step_failed.
   wait_awaiter&& look_back() && {
     op_->look_back = true;
     return std::move(*this);
@@ -474,16 +494,27 @@ class context {
   // runs on a thread of the runtime and must be quick.
   //
   // Capture by reference: `co_await step.run("send", [&] { … })`. The body's frame stays where it is while a step executes. For
-  // closures that own something, name them first: `auto send = [s] { … }; co_await step.run("send", send);`
-  template <detail::step_function F>
+  // closures that own something, name them first: `auto send = [s] { … }; co_await step.run("send", send);` What is made with braces inside
+  // co_await g++ 12 destroys twice: it is named first, everywhere.
+  template <class F>
   auto run(std::string_view id, F&& fn) const {
     using fn_type = std::remove_cvref_t<F>;
-    using result = detail::step_result<fn_type>;
-    static_assert(std::is_lvalue_reference_v<F> || std::is_trivially_copyable_v<fn_type>,
+    static_assert(detail::safe_in_co_await<F>,
                   "this closure owns what it captures, and Debian 12's g++ destroys such a temporary twice inside co_await: capture by "
                   "reference, [&] { … }, or name the closure first: auto send = [s] { … }; co_await step.run(\"send\", send);");
-    check(id, "step.run");
-    return step_awaiter<result>{*driver_, std::make_unique<detail::run_operation<fn_type, result>>(id, std::forward<F>(fn))};
+    if constexpr (detail::step_function<fn_type>) {
+      using result = detail::step_result<fn_type>;
+      detail::check_result<result>();
+      check(id, "step.run");
+      if constexpr (detail::recordable<result>) {
+        return step_awaiter<result>{*driver_, std::make_unique<detail::run_operation<fn_type, result>>(id, std::forward<F>(fn))};
+      } else {
+        return step_awaiter<result>{*driver_, nullptr};  // does not compile: check_result has said why
+      }
+    } else {
+      static_assert(detail::always_false<F>, "the closure of a step takes nothing, a const caesura::step_attempt&, a std::stop_token, or both in this order");
+      return step_awaiter<void>{*driver_, nullptr};
+    }
   }
 
   // Rests for `length`, at most 366 days; zero or less is no rest. Costs no thread, and above about a second no memory but a timer.
@@ -495,13 +526,15 @@ class context {
     return {*driver_, std::move(op)};
   }
 
-  // Rests until the wall clock reaches `end`; a time in the past is no rest.
+  // Rests until the wall clock reaches `end`, at most 366 days away; a time in the past is no rest. `end` is something recorded, or made of now().
   [[nodiscard("co_await it")]] detail::awaiter<void> sleep_until(std::string_view id, time_point end) const {
     check(id, "step.sleep_until");
     auto op = std::make_unique<detail::operation_of<void>>(step_kind::sleep, id);
     op->until = end;
     return {*driver_, std::move(op)};
   }
+  template <std::same_as<std::chrono::system_clock::time_point> Clock>
+  detail::awaiter<void> sleep_until(std::string_view id, Clock end) const = delete;  // write step.now() + 1h: a body reads no clock, and a time has milliseconds
 
   // Waits for an event of exactly this name that comes after the record of the step before:
   // `auto paid = co_await step.wait_for_event("order.paid").when("event.data.id == async.data.id").timeout(24h);`
@@ -524,44 +557,72 @@ class context {
     check(id, "step.send_event");
     return {*driver_, std::make_unique<detail::send_operation>(id, value)};
   }
-  // Name the event first: `const caesura::event done{.name = "…"}; co_await step.send_event("tell", done);` (g++ 12 miscompiles
-  // aggregate temporaries inside co_await).
-  detail::awaiter<event_id> send_event(std::string_view id, event&& value) const = delete;
+  detail::awaiter<event_id> send_event(std::string_view id, event&& value) const = delete;  // name the event first: const caesura::event done{.name = "…"};
 
   // Starts a run of another function of this runtime with `data` as its event's data, and awaits its result of type R:
   // `const int total = co_await step.invoke<int>("count", "count-words", text);`. Throws child_failed, child_cancelled,
   // child_timed_out, function_paused or unknown_function, all of them invoke_failed and step_failed. The child is born in the transaction
   // that records that this run waits for it. Cancelling this run cancels the child, unless its policy says otherwise.
   template <class R = void, class Data>
-  invoke_awaiter<R> invoke(std::string_view id, std::string_view function, const Data& data) const {
+  invoke_awaiter<R> invoke(std::string_view id, std::string_view function, Data&& data) const {
+    using data_type = std::remove_cvref_t<Data>;
+    static_assert(detail::safe_in_co_await<Data> || !std::is_aggregate_v<data_type>,
+                  "Debian 12's g++ destroys such a temporary twice inside co_await, name the data first: const parcel data{…}; co_await "
+                  "step.invoke<int>(\"weigh\", \"weigh-parcel\", data);");
+    constexpr bool is_json = std::constructible_from<document, const data_type&>;
+    static_assert(is_json, "an event's data is JSON, and nlohmann::json cannot be made from this type: give it NLOHMANN_DEFINE_TYPE_INTRUSIVE(type, members…)");
+    detail::check_result<R>();
     check(id, "step.invoke");
-    return {*driver_, std::make_unique<detail::invoke_operation<R>>(id, function, document(data))};
-  }
-
-  // One step for each element, with the ids "id[0]", "id[1]", …: `co_await step.for_each("notify", users, notify);` Both the container
-  // and the function are named variables of the body: they are not copied. An empty container is no step.
-  template <std::ranges::forward_range Range, class F>
-  auto for_each(std::string_view id, const Range& elements, const F& fn) const {
-    using element = std::ranges::range_value_t<Range>;
-    using bound = detail::bound_element<F, element>;
-    using result = detail::step_result<bound>;
-    check(id, "step.for_each");
-    typename for_each_awaiter<result>::operations ops;
-    for (const auto& item : elements) {
-      const std::string name = std::string{id} + "[" + std::to_string(ops.size()) + "]";
-      detail::check_step_id(name);
-      ops.push_back(std::make_unique<detail::run_operation<bound, result>>(name, bound{&fn, &item}));
+    if constexpr (is_json && detail::recordable<R>) {
+      return {*driver_, std::make_unique<detail::invoke_operation<R>>(id, function, document(std::as_const(data)))};
+    } else {
+      return {*driver_, nullptr};  // does not compile, as said above
     }
-    return for_each_awaiter<result>{*driver_, std::move(ops)};
   }
+  template <class R = void>
+  invoke_awaiter<R> invoke(std::string_view, std::string_view, nlohmann::json::initializer_list_t) const = delete;  // name the data first: const nlohmann::json data{…};
+
+  // One step for each element, with the ids "id[0]", "id[1]", …: `co_await step.for_each("notify", users, notify);` `fn` takes an element and, as in
+  // run, a `const step_attempt&`, a `std::stop_token`, or both; it is copied once and called from several threads at once. The container is a named
+  // variable of the body and is not copied. An empty one is no step.
   template <std::ranges::forward_range Range, class F>
-    requires(!std::is_lvalue_reference_v<Range>)
-  auto for_each(std::string_view, Range&&, const F&) const = delete;  // name the container first: its elements must outlive the steps
+  auto for_each(std::string_view id, Range&& elements, F&& fn) const {
+    using fn_type = std::remove_cvref_t<F>;
+    using element = std::ranges::range_value_t<Range>;
+    using bound = detail::bound_element<fn_type, element>;
+    static_assert(std::is_lvalue_reference_v<Range>,
+                  "name the container first, because its elements must outlive the steps: const auto users = …; co_await step.for_each(\"notify\", users, notify);");
+    static_assert(std::is_lvalue_reference_v<std::ranges::range_reference_t<Range>>,
+                  "this range makes its elements while it is read, and steps would refer to what is gone: put them into a std::vector first");
+    static_assert(detail::safe_in_co_await<F>,
+                  "this closure owns what it captures, and Debian 12's g++ destroys such a temporary twice inside co_await: capture by "
+                  "reference, [&], or name the closure first: const auto notify = [s](const user& u) { … };");
+    if constexpr (detail::step_function<const fn_type, const element&>) {
+      using result = detail::step_result<bound>;
+      detail::check_result<result>();
+      check(id, "step.for_each");
+      typename for_each_awaiter<result>::operations ops;
+      if constexpr (detail::recordable<result> && std::is_lvalue_reference_v<std::ranges::range_reference_t<Range>>) {
+        const auto shared = std::make_shared<const fn_type>(std::forward<F>(fn));
+        for (const auto& item : elements) {
+          const std::string name = std::string{id} + "[" + std::to_string(ops.size()) + "]";
+          detail::check_step_id(name);
+          ops.push_back(std::make_unique<detail::run_operation<bound, result>>(name, bound{shared, &item}));
+        }
+      }
+      return for_each_awaiter<result>{*driver_, std::move(ops)};
+    } else {
+      static_assert(detail::always_false<F>, "the function of for_each takes an element, then nothing, a const caesura::step_attempt&, a std::stop_token, or both in "
+                                             "this order, and is const: several threads call it");
+      return for_each_awaiter<void>{*driver_, {}};
+    }
+  }
 
   // The time of the last record: what a replay of the body sees again.
   [[nodiscard]] time_point now() const { return checked("step.now")->now(); }
   // A version 8 UUID that depends only on the run, `name` and how often that name was asked for: the same at every replay.
   [[nodiscard]] std::string uuid(std::string_view name = "") const { return checked("step.uuid")->uuid(name); }
+  // The run's id.
   [[nodiscard]] run_id id() const { return checked("step.id")->id(); }
   // The event that started the run. Valid as long as the body.
   [[nodiscard]] const caesura::event& trigger() const { return checked("step.trigger")->trigger(); }

@@ -67,6 +67,52 @@ template <class C, class R, class... A>
 struct signature<R (C::*)(A...) const noexcept> : signature<R (*)(A...)> {};
 template <class R, class... A>
 struct signature<R (*)(A...) noexcept> : signature<R (*)(A...)> {};
+template <class F>
+concept has_one_signature = std::is_function_v<std::remove_pointer_t<F>> || requires { &F::operator(); };
+template <class T>
+concept body_result = std::is_void_v<T> || (!is_view<T> && std::constructible_from<document, T>);
+
+template <class T>
+constexpr bool check_payload() {
+  if constexpr (std::is_reference_v<T>) {
+    static_assert(always_false<T>, "a body takes its payload by value: it lives longer than the call");
+    return false;
+  } else if constexpr (std::same_as<T, event> || std::same_as<T, std::vector<event>> || (json_readable<T> && !is_view<T>)) {
+    return true;
+  } else {
+    static_assert(always_false<T>,
+                  "a body's payload is what the event's data is converted to, and nlohmann::json cannot be converted to this type: take nlohmann::json, "
+                  "caesura::event, or a struct with NLOHMANN_DEFINE_TYPE_INTRUSIVE(type, members…)");
+    return false;
+  }
+}
+
+// Says in one sentence what is wrong with a body. True: nothing.
+template <class F>
+constexpr bool check_body() {
+  if constexpr (!has_one_signature<F>) {
+    static_assert(always_false<F>, "a body is a callable whose parameters have written types, not auto: (caesura::context step, order placed)");
+    return false;
+  } else if constexpr (signature<F>::arity != 1 && signature<F>::arity != 2) {
+    static_assert(always_false<F>, "a body takes (caesura::context) or (caesura::context, Payload)");
+    return false;
+  } else if constexpr (!is_task<typename signature<F>::result>) {
+    static_assert(always_false<F>, "a body is a coroutine that returns caesura::task<…>");
+    return false;
+  } else if constexpr (!std::same_as<typename signature<F>::template argument<0>, context>) {
+    static_assert(always_false<F>, "a body takes caesura::context first, by value");
+    return false;
+  } else if constexpr (!body_result<typename signature<F>::result::value_type>) {
+    static_assert(always_false<F>,
+                  "what a body returns is recorded as JSON once its variables are gone: return a number, std::string, a container of them, "
+                  "caesura::document, or a struct with NLOHMANN_DEFINE_TYPE_INTRUSIVE(type, members…)");
+    return false;
+  } else if constexpr (signature<F>::arity == 2) {
+    return check_payload<typename signature<F>::template argument<1>>();
+  } else {
+    return true;
+  }
+}
 
 // The event, its data as the type that a body asks for, or all events of a batch.
 template <class T>
@@ -90,7 +136,9 @@ class function_body {
   function_body() = default;
   template <class F>
     requires(!std::same_as<std::remove_cvref_t<F>, function_body>)
-  function_body(F&& fn) : model_{std::make_shared<model_of<std::decay_t<F>>>(std::forward<F>(fn))} {}
+  function_body(F&& fn) {
+    if constexpr (detail::check_body<std::decay_t<F>>()) model_ = std::make_shared<model_of<std::decay_t<F>>>(std::forward<F>(fn));
+  }
 
   [[nodiscard]] explicit operator bool() const noexcept { return model_ != nullptr; }
 
@@ -113,9 +161,6 @@ class function_body {
   class model_of final : public model {
    public:
     using call = detail::signature<F>;
-    static_assert(call::arity == 1 || call::arity == 2, "a body takes (caesura::context) or (caesura::context, Payload)");
-    static_assert(detail::is_task<typename call::result>, "a body is a coroutine that returns caesura::task<…>");
-    static_assert(std::same_as<typename call::template argument<0>, context>, "a body takes caesura::context first, by value");
 
     template <class G>
     explicit model_of(G&& fn) : fn_{std::forward<G>(fn)} {}
@@ -130,7 +175,6 @@ class function_body {
         return std::make_unique<instance>(fn_(step));
       } else {
         using payload = typename call::template argument<1>;
-        static_assert(!std::is_reference_v<payload>, "a body takes its payload by value: it lives longer than the call");
         return std::make_unique<instance>(fn_(step, detail::payload_of<payload>(triggers)));
       }
     }
@@ -226,7 +270,8 @@ struct singleton {
 };
 
 // A durable function. Give all functions to the runtime's constructor. `id` is its identity in the store: keep it when the code
-// changes. Runs keep the cancel rules that they were created with.
+// changes. Runs keep the cancel rules that they were created with. Optional members are given with their type,
+// `.throttle = caesura::throttle{.limit = 10, .period = 1min}`: braces alone make no optional.
 struct function {
   std::string id{};                      // 1 to 128 bytes of UTF-8
   std::vector<trigger> triggers{};       // 1 to 10; an event that matches several starts one run

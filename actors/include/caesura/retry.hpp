@@ -13,7 +13,7 @@
 
 namespace caesura {
 
-// How often and when a failing step is tried again. The default is the field's table; the delay before retry n is delays[n - 1], the
+// How often and when a failing step is tried again. The default is Inngest's; the delay before retry n is delays[n - 1], the
 // last one repeats, plus a jitter between zero and `jitter` that depends only on run, step and attempt.
 struct retry_policy {
   std::uint32_t retries{4};  // after the first attempt; at most 20

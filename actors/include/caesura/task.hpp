@@ -42,7 +42,8 @@ class promise_base {
   template <class A>
   decltype(auto) await_transform(A&& awaitable) {
     if constexpr (durable_awaitable<A>) {
-      return std::forward<A>(awaitable);
+      static_assert(!std::is_lvalue_reference_v<A>, "what was named is awaited once: co_await std::move(name)");
+      return std::move(awaitable);
     } else {
       static_assert(always_false<A>,
                     "a body can only co_await step.run, step.sleep_for, step.sleep_until, step.wait_for_event, step.wait_for_signal, "

@@ -19,3 +19,4 @@
 #include <caesura/signal.hpp>
 #include <caesura/task.hpp>
 #include <caesura/time.hpp>
+#include <caesura/verify.hpp>

@@ -15,7 +15,7 @@ class actor_system;
 
 namespace caesura {
 
-// How a runtime is set up. Sizes in bytes; every limit is DESIGN's default and is named in the error that it causes.
+// How a runtime is set up. Sizes in bytes. A limit is named in the error that it causes; runtime/README.md has those that are no options.
 struct options {
   std::string directory{};                 // made when missing; one runtime at a time may use it
   std::size_t step_threads{64};            // steps that execute at once; grown on demand

@@ -24,6 +24,17 @@ namespace detail {
 template <class T>
 concept json_value = !std::same_as<std::remove_cvref_t<T>, document> && !std::same_as<std::remove_cvref_t<T>, nlohmann::json> &&
                      std::constructible_from<nlohmann::json, T>;
+
+// Anything that a document can be converted to.
+template <class T>
+concept json_readable = std::same_as<T, document> || requires(const nlohmann::json& json) { json.template get<T>(); };
+
+// Refers to what another object holds, or is a container of such.
+template <class T>
+inline constexpr bool is_view = std::is_pointer_v<T> || std::same_as<T, std::string_view>;
+template <class T>
+  requires requires { typename T::value_type; } && (!std::same_as<T, typename T::value_type>) && (!std::same_as<T, std::string_view>)
+inline constexpr bool is_view<T> = is_view<typename T::value_type>;
 }  // namespace detail
 
 // An immutable JSON value, held as msgpack bytes: what events carry and steps return. A value: copying shares the bytes, which
@@ -64,6 +75,10 @@ class document {
   // bytes and are strict: a number that the type cannot hold is an error, 1.0 is the integer 1, and no boolean is a number.
   template <class T>
   [[nodiscard]] T get() const {
+    static_assert(!detail::is_view<T>, "a recorded value is read as a copy, of which this type would only be a view: take std::string");
+    static_assert(detail::is_view<T> || detail::json_readable<T>,
+                  "nlohmann::json cannot be converted to this type: take a number, std::string, a container of them, nlohmann::json, "
+                  "caesura::document, or a struct with NLOHMANN_DEFINE_TYPE_INTRUSIVE(type, members…)");
     if constexpr (std::same_as<T, document>) {
       return *this;
     } else if constexpr (std::same_as<T, nlohmann::json>) {
@@ -78,7 +93,7 @@ class document {
       return static_cast<T>(get_real(std::numeric_limits<T>::max()));
     } else if constexpr (std::same_as<T, std::string>) {
       return get_text();
-    } else {
+    } else if constexpr (!detail::is_view<T> && detail::json_readable<T>) {
       try {
         return json().template get<T>();
       } catch (const nlohmann::json::exception& e) {

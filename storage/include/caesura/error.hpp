@@ -26,7 +26,7 @@ enum class errc : std::uint8_t {
   store_newer,         // the directory was written by a newer format
   store_locked,        // another runtime holds the directory; the text names the holder
   step_inside_step,    // a step was started from within a step's own code
-  wrong_thread,        // the call would wait for itself (worker of the borrowed actor system, observer, fork)
+  wrong_thread,        // called from a body between steps, by an observer, on the thread of options.executor, or after fork
   unknown_function,    // no such function is registered in this process, nor stored
   function_paused,     // the function is paused: nothing of it starts
   unknown_event,       // no event with this id is stored (any more)

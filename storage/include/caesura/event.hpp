@@ -16,6 +16,7 @@ struct event {
   // Makes sending idempotent: the same name and id again within 24 h changes nothing. At most 256 bytes. Empty: one is assigned.
   std::string id{};
   // When it happened or is to happen; in the future, the runs it starts begin then and can be cancelled meanwhile. nullopt: now.
+  // `caesura::wall_clock() + 1h`, in milliseconds as all times.
   std::optional<time_point> time{};
 };
 

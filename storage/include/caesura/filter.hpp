@@ -35,8 +35,8 @@ struct run_filter {
   any_of<std::string> function{};             // ids
   any_of<run_status> status{};
   any_of<run_id> run{};
-  std::optional<time_point> started_after{};   // created at this time or later (inclusive)
-  std::optional<time_point> started_before{};  // created before this time (exclusive)
+  std::optional<time_point> created_after{};   // at this time or later (inclusive)
+  std::optional<time_point> created_before{};  // before this time (exclusive)
   // Over `event` (what started the run) and `run`: run.id, run.function, run.status, run.attempt (of the step that is being tried, from
   // 1), run.age (milliseconds since creation).
   std::string when{};

@@ -17,9 +17,9 @@ enum class run_status : std::uint8_t {
   queued = 1,       // may go on as soon as there is room
   running = 2,      // live: executing a step or about to
   sleeping = 3,     // in sleep_for, sleep_until
-  waiting = 4,      // in wait_for_event
+  waiting = 4,      // in wait_for_event, wait_for_signal, invoke
   backing_off = 5,  // a step failed and will be tried again
-  held = 6,         // cannot go on until something changes: function missing, result no longer decodes
+  held = 6,         // cannot go on until something changes: function missing or paused, result no longer decodes, record damaged
   completed = 7,
   failed = 8,
   cancelled = 9,

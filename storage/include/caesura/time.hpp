@@ -15,6 +15,9 @@ using time_point = std::chrono::sys_time<duration>;
 
 using days = std::chrono::duration<std::chrono::milliseconds::rep, std::ratio<86400>>;
 
+// The present time, for `event.time` and filters: `.time = caesura::wall_clock() + 1h`. A body asks step.now() instead, which is recorded.
+[[nodiscard]] inline time_point wall_clock() { return std::chrono::floor<duration>(std::chrono::system_clock::now()); }
+
 // RFC 3339 in UTC with milliseconds, such as "2026-03-01T09:00:00.000Z". RFC 3339 ends at the years 0 and 9999: a time outside them is
 // written as its number of milliseconds.
 [[nodiscard]] std::string to_string(time_point time);
