@@ -161,7 +161,8 @@ class write_transaction final : public snapshot {
 
 // A directory with one LMDB file. One process and one `store` at a time may open it: the constructor throws error{store_locked} with
 // the holder's name and process id. Throws error{store_newer} on a newer format, error{storage_failed} when the directory cannot be
-// made or used. begin_write: one at a time, by one thread. begin_read: any thread.
+// made or used. begin_write: one at a time, by one thread; opens the file anew where that has become necessary. begin_read: any thread; error{storage_failed}
+// while the file could not be opened anew.
 class store {
  public:
   explicit store(store_options options);
@@ -172,7 +173,8 @@ class store {
   [[nodiscard]] std::unique_ptr<snapshot> begin_read() const;
   [[nodiscard]] std::unique_ptr<write_transaction> begin_write();
 
-  // After error{outcome_unknown}: closes and opens the file anew, waiting until snapshots under way are gone.
+  // After error{outcome_unknown}: closes and opens the file anew, waiting until snapshots under way are gone. When that fails, the next call or the next
+  // begin_write tries again.
   void reopen();
 
   [[nodiscard]] const store_options& options() const noexcept;
