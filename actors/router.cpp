@@ -1,6 +1,7 @@
 #include "actors/router.hpp"
 
 #include <algorithm>
+#include <concepts>
 #include <utility>
 
 #include "actors/planted_faults.hpp"
@@ -94,6 +95,11 @@ router::~router() = default;
 
 void router::take(command_ptr command) {
   if (take_volatile(*command) || wait_behind_postponed(command)) return;
+  if (!settle_doubt()) {
+    could_not(command, *doubt_);
+    set_alarm();
+    return;
+  }
   try {
     open_batch();
     batch_.push_back(command);
@@ -142,7 +148,7 @@ bool router::take_volatile(const command& command) {
   if (bool* has_turn = turn_of(command)) *has_turn = false;
   if (std::holds_alternative<fire_timers>(command.body)) {
     has_timer_turn_ = false;
-    retry_postponed();
+    if (settle_doubt()) retry_postponed();
     if (timers_blocked_until_ && clock_.now() < *timers_blocked_until_) {
       set_alarm();
       return true;
@@ -236,19 +242,18 @@ bool router::is_batch_full() const {
 }
 
 void router::flush() {
-  if (!tx_) return;
+  if (!tx_ || doubt_) return;
   try {
     commit();
   } catch (...) {
-    auto batch = std::exchange(batch_, {});
     const error why = as_error(std::current_exception());
-    take_back();
-    if (why.code() == errc::outcome_unknown) {
-      for (const auto& command : batch) could_not(command, why);
-      set_alarm();
-    } else {
-      retry_alone(std::move(batch));
+    if (why.code() == errc::outcome_unknown && !tx_) {
+      doubt(why);
+      return;
     }
+    auto batch = std::exchange(batch_, {});
+    take_back();
+    retry_alone(std::move(batch));
     return;
   }
   if (ports_.sleep) {
@@ -274,7 +279,7 @@ void router::commit() {
 }
 
 // A commit failed half way. Opened anew, the file says whether it has it; one more commit makes that durable before anybody is told.
-// Throws error{outcome_unknown} when even this fails: then nobody knows until the next start.
+// Throws error{outcome_unknown} when even this fails: then nobody knows yet.
 bool router::is_committed_after_all() {
   try {
     store_.reopen();
@@ -284,8 +289,50 @@ bool router::is_committed_after_all() {
     tx->commit();
     return true;
   } catch (const error& e) {
-    throw error{errc::outcome_unknown, std::string{"a commit failed half way, and the store could not be opened anew: "} + e.what()};
+    throw error{errc::outcome_unknown, std::string{"a commit failed half way, and whether it is recorded cannot be found out yet: "} + e.what()};
   }
+}
+
+// Who waits is told that nobody knows; what the batch has made of memory and what it lets out are kept until somebody does.
+void router::doubt(const error& why) {
+  doubt_ = why;
+  std::erase_if(out_, [](const output& value) { return std::holds_alternative<reply>(value); });
+  std::erase_if(batch_, [&](const command_ptr& command) {
+    return std::visit(
+        [&](const auto& c) {
+          using type = std::decay_t<decltype(c)>;
+          if constexpr (requires { c.reply; } && !std::same_as<type, stop_runs>) {
+            if (c.reply) c.reply(why);
+            return true;
+          }
+          return false;
+        },
+        command->body);
+  });
+  timers_blocked_until_ = clock_.now() + retry_pause;
+  if (ports_.observer.diagnosed) ports_.observer.diagnosed({.text = why.what()});
+  set_alarm();
+}
+
+// False: still nobody knows what became of the batch.
+bool router::settle_doubt() {
+  if (!doubt_) return true;
+  bool is_there = false;
+  try {
+    is_there = is_committed_after_all();
+  } catch (const error& e) {
+    doubt_ = e;
+    return false;
+  }
+  doubt_.reset();
+  if (is_there) {
+    release();
+  } else {
+    auto batch = std::exchange(batch_, {});
+    take_back();
+    retry_alone(std::move(batch));
+  }
+  return !doubt_;
 }
 
 void router::take_back() {
@@ -316,6 +363,10 @@ bool router::wait_behind_postponed(const command_ptr& command) {
 
 void router::run_alone(const command_ptr& command) {
   if (wait_behind_postponed(command)) return;
+  if (doubt_) {
+    could_not(command, *doubt_);
+    return;
+  }
   try {
     tx_ = store_.begin_write();
     batch_.push_back(command);
@@ -323,6 +374,10 @@ void router::run_alone(const command_ptr& command) {
     commit();
   } catch (...) {
     const error why = as_error(std::current_exception());
+    if (why.code() == errc::outcome_unknown && !batch_.empty() && !tx_) {
+      doubt(why);
+      return;
+    }
     batch_.clear();
     take_back();
     could_not(command, why);
@@ -459,6 +514,10 @@ void router::after_commit() {
 }
 
 void router::set_alarm() {
+  if (doubt_) {
+    ports_.set_alarm(std::max(timers_blocked_until_.value_or(time_point{}), clock_.now() + duration{1}));
+    return;
+  }
   std::optional<time_point> next;
   if (!state_->timers.empty()) next = state_->timers.begin()->first;
   if (!state_->ticks.empty() && (!next || state_->ticks.begin()->first < *next)) next = state_->ticks.begin()->first;

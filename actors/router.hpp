@@ -75,6 +75,8 @@ class router {
   void could_not(const command_ptr& command, const error& why);
   void commit();
   [[nodiscard]] bool is_committed_after_all();
+  void doubt(const error& why);
+  [[nodiscard]] bool settle_doubt();
   void release();
   void emit(output&& value);
   void forget(const run_id& run);
@@ -96,6 +98,9 @@ class router {
   std::unique_ptr<storage::write_transaction> tx_;
   std::vector<command_ptr> batch_;
   outputs out_;
+  // A commit failed half way, and nobody knows whether the file has it. Nothing is taken and nothing is taken back until that is known; who waited for
+  // an answer has been told.
+  std::optional<error> doubt_;
   std::chrono::steady_clock::time_point opened_at_{};
   std::chrono::steady_clock::duration worked_{};  // on the commands of this batch; not what passed between them
   commit_pace pace_;
