@@ -12,6 +12,7 @@ namespace caesura::actors {
 namespace {
 
 constexpr duration retry_pause = std::chrono::milliseconds{500};
+constexpr const char* stopped_text = "the runtime stops, and the run goes on at the next start";
 
 template <class... F>
 struct overloaded : F... {
@@ -144,7 +145,7 @@ bool router::take_volatile(const command& command) {
     request->reply(std::move(places));
     return true;
   }
-  if (const auto* request = std::get_if<stop_runs>(&command.body)) stop_reply_ = request->reply;
+  if (const auto* request = std::get_if<stop_runs>(&command.body)) stop_replies_.push_back(request->reply);
   if (bool* has_turn = turn_of(command)) *has_turn = false;
   if (std::holds_alternative<fire_timers>(command.body)) {
     has_timer_turn_ = false;
@@ -182,6 +183,8 @@ void router::watch(const watch_run& request) {
     request.reply(error{errc::unknown_run, "no run " + to_string(request.run) + " is stored"});
   } else if (is_ended(run->status)) {
     request.reply(info_of(*run, state_->definition_of(*run).record.function));
+  } else if (state_->is_stopping && !state_->live.contains(request.run)) {
+    request.reply(error{errc::stopped, stopped_text});
   } else {
     watchers_.emplace(request.token, watcher{request.run, request.reply});
     watchers_of_[request.run].push_back(request.token);
@@ -384,6 +387,7 @@ void router::run_alone(const command_ptr& command) {
     set_alarm();
     return;
   }
+  if (turn_of(*command) != nullptr) turn_trouble_.clear();
   release();
 }
 
@@ -410,6 +414,7 @@ void router::could_not(const command_ptr& command, const error& why) {
                           }
                         }},
              command->body);
+  if (turn_of(*command) != nullptr && std::exchange(turn_trouble_, why.what()) == why.what()) return;
   if (ports_.observer.diagnosed) ports_.observer.diagnosed({.text = why.what()});
 }
 
@@ -537,9 +542,24 @@ void router::set_alarm() {
   ports_.set_alarm(next);
 }
 
+// Who waits for a run that has no actor any more waits for the next start: it is told, because what waits may be a step, or an actor.
+void router::tell_watchers_at_stop() {
+  if (!state_->is_stopping || watchers_.empty()) return;
+  std::erase_if(watchers_of_, [&](const auto& entry) {
+    if (state_->live.contains(entry.first)) return false;
+    for (const auto token : entry.second) {
+      if (const auto watcher = watchers_.extract(token)) watcher.mapped().reply(error{errc::stopped, stopped_text});
+    }
+    return true;
+  });
+}
+
 void router::finish_stop() {
-  if (!stop_reply_ || !state_->live.empty() || !postponed_.empty()) return;
-  const auto answer = std::exchange(stop_reply_, std::nullopt);
+  tell_watchers_at_stop();
+  // A result that waits for room holds up the stop; a turn of the router's own, which may never succeed, does not: it comes with the next start.
+  const bool waits = std::ranges::any_of(postponed_, [&](const postponed& entry) { return turn_of(*entry.command) == nullptr; });
+  if (stop_replies_.empty() || !state_->live.empty() || waits) return;
+  const auto replies = std::exchange(stop_replies_, {});
   try {
     const auto tx = store_.begin_write();
     tx->put_meta("clean", "1");
@@ -548,7 +568,7 @@ void router::finish_stop() {
     // Without the mark the next start counts an interruption for each run under way, no more.
     if (ports_.observer.diagnosed) ports_.observer.diagnosed({.text = e.what()});
   }
-  (*answer)(std::monostate{});
+  for (const auto& answer : replies) answer(std::monostate{});
 }
 
 }  // namespace caesura::actors

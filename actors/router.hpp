@@ -83,6 +83,7 @@ class router {
   void after_commit();
   void set_alarm();
   void take_due_turns();
+  void tell_watchers_at_stop();
   void finish_stop();
   void retry_postponed();
   [[nodiscard]] bool is_batch_full() const;
@@ -111,7 +112,8 @@ class router {
   std::unordered_map<std::uint64_t, watcher> watchers_;
   std::unordered_map<run_id, std::vector<std::uint64_t>> watchers_of_;
   std::vector<postponed> postponed_;
-  std::optional<reply_to<std::monostate>> stop_reply_;
+  std::vector<reply_to<std::monostate>> stop_replies_;
+  std::string turn_trouble_;  // why a turn of the router's own failed last; said once
   std::optional<time_point> timers_blocked_until_;
   bool has_outbox_turn_ = false;
   bool has_sweep_turn_ = false;

@@ -135,7 +135,8 @@ class runtime {
   // One page. Membership is as of the call; statuses as read. Reads for at most about a second, so that a page may be short or empty
   // although there is a `next`. Throws error{invalid_argument}, error{invalid_expression}.
   [[nodiscard]] run_page list(const run_filter& filter = {}, const page_request& page = {}) const;
-  // Waits until the run has ended; nullopt when it has not after `timeout`. Throws error{unknown_run}.
+  // Waits until the run has ended; nullopt when it has not after `timeout`. Throws error{unknown_run}; error{stopped} when the runtime stops and the run goes
+  // on at the next start.
   std::optional<run_info> wait(const run_id& run, duration timeout);
   // What a completed run returned. Throws error{run_not_completed} naming its status, error{unknown_run}, error{result_type}.
   template <class T>
