@@ -233,7 +233,9 @@ void write_transaction::put_replay(const event_id& event, const run_id& run) { p
 void write_transaction::purge_run(const run_record& run, std::string_view function) {
   for (std::uint32_t sequence = 0; sequence < run.step_count; ++sequence) remove(table::steps, step_key(run.id, sequence));
   remove(table::runs_by_function, hashed_key(hash_text(function), run.id));
-  if (!run.replay_of.is_nil()) remove(table::runs_by_event, key_of(run.event) + key_of(run.id));
+  if (!run.replay_of.is_nil()) {
+    for (const auto& event : events_of(run)) remove(table::runs_by_event, key_of(event) + key_of(run.id));
+  }
   remove(table::ended_runs, key_of(run.id));
 }
 

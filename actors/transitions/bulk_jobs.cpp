@@ -110,13 +110,16 @@ bool replay_pinned(turn& now, open_sweep& sweep) {
   for (; left > 0 && job.next < sweep.ids->size(); --left) {
     const auto& id = (*sweep.ids)[job.next++];
     ++job.counts.looked_at;
+    std::optional<replay_source> source;
     try {
-      replay(now, id, job.from_step);
-      ++job.counts.replayed;
+      source = read_replay(now, id, job.from_step);
     } catch (const error& e) {
       if (!is_refused_replay(e.code())) throw;
       if (++job.counts.refused <= 10) now.say(std::string{"bulk replay: "} + e.what(), id);
+      continue;
     }
+    replay(now, *source);
+    ++job.counts.replayed;
   }
   return job.next >= sweep.ids->size();
 }

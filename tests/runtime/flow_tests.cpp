@@ -4,6 +4,7 @@
 
 #include <caesura/verify.hpp>
 
+#include "runtime/runtime_state.hpp"
 #include "tests/support/world.hpp"
 
 namespace {
@@ -756,5 +757,33 @@ BOOST_AUTO_TEST_CASE(faults_of_flow_control_are_told_all_at_once_each_with_its_l
     }
   }
 }
+
+BOOST_FIXTURE_TEST_CASE(all_events_of_a_replayed_batch_are_kept_as_long_as_it_lives, flow_world) {
+  duration nap{0};
+  function fn{.id = "f", .triggers = {{.event = "go"}}, .body = [&](context step, std::vector<event> events) -> task<> {
+                if (nap > duration{0}) co_await step.sleep_for("nap", nap);
+                co_await step.run("note", [&] { batch_sizes.push_back(events.size()); });
+              }};
+  fn.batch = {.max_events = 2, .timeout = 1min};
+  open_one(fn);
+  const auto first = send(1).at(0);
+  send(2);
+  run();
+  BOOST_REQUIRE(status(first) == run_status::completed);
+  advance(days{6});
+  nap = days{3};
+  const auto again = runtime().replay(first);
+  advance(days{2});
+  BOOST_TEST(!runtime().get(first).has_value());
+  advance(days{2});
+  BOOST_TEST(status(again) == run_status::completed);
+  BOOST_TEST((batch_sizes == std::vector<std::size_t>{2, 2}));
+  advance(days{8});
+  BOOST_TEST(!runtime().get(again).has_value());
+  BOOST_TEST(runtime().list_events({.name = "go"}).events.empty());
+  must_be_sound();
+}
+
+// ---- a clock that was far ahead for a while
 
 BOOST_AUTO_TEST_SUITE_END()
