@@ -109,11 +109,14 @@ void runtime::checkpoint(const run_id& run, std::uint64_t activation, std::vecto
 
 std::optional<run_info> runtime::get(const run_id& run) const {
   state_->check_caller("runtime.get");
-  const auto snapshot = state_->store().begin_read();
-  const auto found = snapshot->find_run(run);
-  if (!found) return std::nullopt;
-  std::vector<run_info> one{actors::info_of(*found, state_->function_of(*snapshot, *found))};
-  state_->add_places(one);
+  std::vector<run_info> one;
+  {
+    const auto snapshot = state_->store().begin_read();
+    const auto found = snapshot->find_run(run);
+    if (!found) return std::nullopt;
+    one.push_back(actors::info_of(*found, state_->function_of(*snapshot, *found)));
+  }
+  state_->add_places(one);  // waits for the router, which must not wait for a snapshot
   return std::move(one.front());
 }
 

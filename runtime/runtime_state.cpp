@@ -205,7 +205,7 @@ void runtime_state::add_places(std::vector<run_info>& runs) {
   for (const auto& run : runs) {
     if (run.status == run_status::queued) queued.push_back(run.id);
   }
-  if (queued.empty()) return;
+  if (queued.empty() || (hosted_ != nullptr && hosted_->is_this_thread())) return;  // reading is fine there, waiting is not
   const auto places = ask<std::vector<std::optional<std::size_t>>>(
       [&](auto reply) { return actors::find_places{.runs = queued, .reply = std::move(reply)}; });
   std::size_t next = 0;

@@ -318,4 +318,21 @@ BOOST_FIXTURE_TEST_CASE(a_commit_on_disk_that_cannot_be_confirmed_at_once_is_not
   close();
 }
 
+BOOST_FIXTURE_TEST_CASE(a_queued_run_may_be_read_while_a_commit_fails_half_way, faulty_world) {
+  options().live_runs = 1;
+  bool fails = false;
+  environment().after_commit = [&](std::uint64_t) {
+    if (std::exchange(fails, false)) throw error{errc::outcome_unknown, "the meta page could not be synced"};
+  };
+  open({two_steps()});
+  start({.name = "go"});
+  const auto queued = start({.name = "go"});
+  settle();
+  fails = true;
+  runtime().checkpoint({}, 1, {}, [](auto) {});  // a command that is taken once the router is asked
+  BOOST_TEST(runtime().get(queued)->place_in_queue.value() == 0U);
+  BOOST_TEST(!fails);
+  close();
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -121,7 +121,8 @@ class runtime {
   // result is recorded, nothing further starts. Asking again is harmless, the first reason stays. Throws as `send`.
   cancel_outcome cancel(const run_id& run, const cancel_request& request = {});
 
-  // nullopt: no such run. Reads a snapshot; no lock, no wait.
+  // nullopt: no such run. Reads a snapshot, without a lock. Where a queued run stands is asked of the runtime; not on the thread of options.executor, where
+  // `place_in_queue` stays empty.
   [[nodiscard]] std::optional<run_info> get(const run_id& run) const;
   // nullopt: no such event, or not any more (options.keep_events).
   [[nodiscard]] std::optional<event_info> find_event(const event_id& event) const;
