@@ -230,4 +230,49 @@ BOOST_AUTO_TEST_CASE(a_step_that_waits_for_a_run_at_rest_does_not_hold_up_the_en
   BOOST_TEST(told.get_future().get() == "stopped");
 }
 
+BOOST_AUTO_TEST_CASE(a_step_waits_until_the_system_gives_a_thread_for_it) {
+  const actors::system_clock clock;
+  std::atomic<int> refused{0};
+  std::vector<std::string> told;
+  std::promise<void> executed;
+  std::function<std::thread(std::function<void()>)> make = [&](std::function<void()> body) {
+    if (refused.load() > 0) {
+      --refused;
+      throw std::system_error{std::make_error_code(std::errc::resource_unavailable_try_again)};
+    }
+    return std::thread{std::move(body)};
+  };
+  struct counted final : detail::operation {
+    explicit counted(std::function<void()> body) : operation{step_kind::run, "s"}, body_{std::move(body)} {}
+    document execute(const step_attempt&, const std::stop_token&) override {
+      body_();
+      return {};
+    }
+    std::function<void()> body_;
+  };
+  std::atomic<int> done{0};
+  counted operation{[&] {
+    if (++done == 3) executed.set_value();
+  }};
+  actors::step_threads threads{2, clock, 1000, {.make_thread = make, .diagnosed = [&](const std::string& text) { told.push_back(text); }}};
+  const auto submit = [&] {
+    auto job = std::make_shared<actors::step_job>();
+    job->gate = std::make_shared<actors::start_gate>();
+    job->operation = &operation;
+    job->attempt = {.run = {}, .step = "s", .attempt = 1};
+    job->done = [](actors::step_outcome) {};
+    threads.submit(std::move(job));
+  };
+  refused = 3;
+  submit();
+  submit();  // asks again
+  BOOST_TEST(!threads.ask_again());
+  BOOST_TEST(done == 0);
+  BOOST_REQUIRE(told.size() == 1U);
+  BOOST_TEST(told[0].starts_with("no thread could be made for a step"));
+  BOOST_TEST(threads.ask_again());
+  submit();
+  executed.get_future().wait();
+}
+
 BOOST_AUTO_TEST_SUITE_END()
