@@ -138,7 +138,7 @@ run_page runtime::list(const run_filter& filter, const page_request& request) co
   state_->check_caller("runtime.list");
   detail::check_page(request);
   const auto now = state_->now();
-  detail::run_query query{state_->store(), detail::check_filter(filter, state_->limits(), now, false), now};
+  detail::run_query query{state_->store(), detail::check_filter(filter, state_->limits(), now, false), now, state_->damage_teller()};
   run_page page;
   page.next = request.before;
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds{1};

@@ -252,12 +252,13 @@ void pass_throttle(turn& now, const storage::run_record& run) {
 
 void enter_flow(turn& now) {
   auto& state = now.state;
+  const auto tell_damage = [&](const position&, const error& why) { now.say_once(why.what()); };
   now.tx.each_flow(0, [&](std::uint64_t key, const storage::flow_record& record) {
     const auto* fn = record.kind == flow_kind::throttle ? state.functions->find(record.function) : nullptr;
     if (fn == nullptr || fn->flow == nullptr || !fn->flow->throttle || is_planted(fault::throttle_opened_by_restart)) return true;
     if (const auto opens = of(*fn->flow->throttle).opens(record.at); opens > now.now) state.queue.close_until(key, opens, state.undo);
     return true;
-  });
+  }, tell_damage);
   state.undo.add([&state, ticks = state.ticks, crons = state.crons] {
     state.ticks = ticks;
     state.crons = crons;
@@ -297,6 +298,20 @@ void fire_crons(turn& now) {
   }
 }
 
+namespace {
+
+// A damaged one counts as live: nobody knows better.
+bool is_live(turn& now, const run_id& run) {
+  try {
+    return now.tx.find_live_run(run).has_value();
+  } catch (const error& e) {
+    if (e.code() != errc::store_corrupt) throw;
+    return true;
+  }
+}
+
+}  // namespace
+
 bool purge_flow(turn& now, purge_state& purge) {
   std::vector<std::uint64_t> over;
   std::size_t left = now.state.limits.purge_slice;
@@ -313,12 +328,12 @@ bool purge_flow(turn& now, purge_state& purge) {
       case flow_kind::throttle: is_over = record.at <= now.now; break;
       case flow_kind::debounce:
       case flow_kind::batch:
-      case flow_kind::singleton: is_over = !now.tx.find_live_run(record.run); break;
+      case flow_kind::singleton: is_over = !is_live(now, record.run); break;
       case flow_kind::cron: is_over = fn != nullptr && !now.state.crons.contains(key); break;
     }
     if (is_over) over.push_back(key);
     return true;
-  });
+  }, [&](const position&, const error& why) { now.say_once(why.what()); });
   for (const auto key : over) now.tx.delete_flow(key);
   return is_done;
 }

@@ -128,4 +128,14 @@ BOOST_FIXTURE_TEST_CASE(the_file_stops_growing, world) {
   BOOST_TEST(after_three <= after_two + after_two / 20);
 }
 
+BOOST_FIXTURE_TEST_CASE(jobs_are_kept_for_ever_with_runs_that_are, world) {
+  options().keep_runs = duration::max();
+  open({{.id = "f", .triggers = {{.event = "go"}}, .body = [](context step) -> task<> { co_await step.sleep_for("day", days{1}); }}});
+  const auto one = start({.name = "go"});
+  const auto job = runtime().cancel_all({.function = "f"});
+  advance(days{1});
+  BOOST_TEST(runtime().get(one).has_value());
+  BOOST_TEST(runtime().progress(job).has_value());
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -134,7 +134,7 @@ class runtime {
   // Its recorded steps in their order; empty when there is no such run.
   [[nodiscard]] std::vector<step_info> steps(const run_id& run) const;
   // One page. Membership is as of the call; statuses as read. Reads for at most about a second, so that a page may be short or empty
-  // although there is a `next`. Throws error{invalid_argument}, error{invalid_expression}.
+  // although there is a `next`. A damaged record is passed over and told to the observer. Throws error{invalid_argument}, error{invalid_expression}.
   [[nodiscard]] run_page list(const run_filter& filter = {}, const page_request& page = {}) const;
   // Waits until the run has ended; nullopt when it has not after `timeout`. Throws error{unknown_run}; error{stopped} when the runtime stops and the run goes
   // on at the next start.
