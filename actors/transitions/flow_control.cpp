@@ -47,6 +47,10 @@ struct gcra {
   [[nodiscard]] bool conforms(time_point at, time_point now) const { return now >= at - tolerance; }
   [[nodiscard]] time_point after(time_point at, time_point now) const { return std::max(at, now) + interval; }
   [[nodiscard]] time_point opens(time_point at) const { return at - tolerance; }
+  // What was stored, no further ahead than one that was let through just now leaves it: the clock was ahead then, and has been set back.
+  [[nodiscard]] time_point stored(const std::optional<storage::flow_record>& record, time_point now) const {
+    return record ? std::min(record->at, now + tolerance + interval) : time_point{};
+  }
 };
 
 gcra of(const caesura::throttle& rule) { return gcra::of(rule.limit, rule.period, rule.burst); }
@@ -58,8 +62,11 @@ bool passes_rate_limit(turn& now, const registered_function& fn, const storage::
   constexpr std::uint32_t spread = 10;
   const auto rate = gcra::of(rule.limit, rule.period, rule.limit / spread);
   const auto before = now.tx.find_flow(*key);
-  const auto at = before ? before->at : time_point{};
-  if (!rate.conforms(at, now.now)) return false;
+  const auto at = rate.stored(before, now.now);
+  if (!rate.conforms(at, now.now)) {
+    if (at != before->at) now.tx.put_flow(*key, {.kind = flow_kind::rate_limit, .function = fn.code.id, .at = at});  // else it would move along with the clock
+    return false;
+  }
   now.tx.put_flow(*key, {.kind = flow_kind::rate_limit, .function = fn.code.id, .at = rate.after(at, now.now)});
   return true;
 }
@@ -245,7 +252,8 @@ void pass_throttle(turn& now, const storage::run_record& run) {
   if (fn == nullptr || fn->flow == nullptr || !fn->flow->throttle) return;
   const auto rate = of(*fn->flow->throttle);
   const auto before = now.tx.find_flow(run.throttle);
-  const auto at = rate.after(before ? before->at : time_point{}, now.now);
+  // A run that may start conforms: what is stored beyond that was stored while the clock was ahead.
+  const auto at = rate.after(std::min(rate.stored(before, now.now), now.now + rate.tolerance), now.now);
   now.tx.put_flow(run.throttle, {.kind = flow_kind::throttle, .function = fn->code.id, .at = at});
   if (rate.opens(at) > now.now) now.state.queue.close_until(run.throttle, rate.opens(at), now.state.undo);
 }
@@ -256,7 +264,8 @@ void enter_flow(turn& now) {
   now.tx.each_flow(0, [&](std::uint64_t key, const storage::flow_record& record) {
     const auto* fn = record.kind == flow_kind::throttle ? state.functions->find(record.function) : nullptr;
     if (fn == nullptr || fn->flow == nullptr || !fn->flow->throttle || is_planted(fault::throttle_opened_by_restart)) return true;
-    if (const auto opens = of(*fn->flow->throttle).opens(record.at); opens > now.now) state.queue.close_until(key, opens, state.undo);
+    const auto rate = of(*fn->flow->throttle);
+    if (const auto opens = rate.opens(rate.stored(record, now.now)); opens > now.now) state.queue.close_until(key, opens, state.undo);
     return true;
   }, tell_damage);
   state.undo.add([&state, ticks = state.ticks, crons = state.crons] {
@@ -271,9 +280,10 @@ void enter_flow(turn& now) {
       const auto& trigger = fn.flow->crons[i];
       const auto key = cron_key(fn, trigger);
       const auto known = now.tx.find_flow(key);
-      const auto next = known ? std::optional{known->at} : trigger.schedule.next_after(now.now);
+      auto next = trigger.schedule.next_after(now.now);
+      if (known && (!next || known->at < *next)) next = known->at;  // a later one was stored while the clock was ahead
       if (!next) continue;
-      if (!known) now.tx.put_flow(key, {.kind = flow_kind::cron, .function = fn.code.id, .at = *next, .cron = trigger.text});
+      if (!known || known->at != *next) now.tx.put_flow(key, {.kind = flow_kind::cron, .function = fn.code.id, .at = *next, .cron = trigger.text});
       state.crons.insert_or_assign(key, cron_place{fn.code.id, i});
       state.ticks.insert({with_jitter(trigger, key, *next), key});
     }

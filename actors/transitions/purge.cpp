@@ -144,6 +144,8 @@ void apply(turn& now, const clock_jumped& command) {
   auto& purge = now.state.purge;
   now.state.undo.add([&purge, before = purge] { purge = before; });
   purge.not_before = now.now + days{1};
+  purge.next_at = purge.not_before;  // the earlier time may be far beyond, by a clock that was ahead
+  enter_flow(now);                   // so may the next ticks and openings
   now.say("the clock jumped by " + to_string(command.by) + ": sleeps and timeouts follow it, and nothing is purged for a day");
 }
 

@@ -786,4 +786,58 @@ BOOST_FIXTURE_TEST_CASE(all_events_of_a_replayed_batch_are_kept_as_long_as_it_li
 
 // ---- a clock that was far ahead for a while
 
+BOOST_FIXTURE_TEST_CASE(a_cron_ticks_again_after_the_clock_was_a_year_ahead, flow_world) {
+  function fn{.id = "f", .triggers = {{.cron = "*/10 * * * *"}}, .body = [this](context step) -> task<> {
+                co_await step.run("note", [&] { done.push_back("tick"); });
+              }};
+  open_one(fn);
+  const auto before = now();
+  const auto year_ahead_and_back = [&] {
+    set_clock(before + days{365});
+    advance(10min);
+    BOOST_TEST(!take().empty());
+    set_clock(before + 20min);
+  };
+  year_ahead_and_back();
+  crash_and_open();
+  advance(15min);
+  BOOST_TEST((take() == noted{"tick"}));
+  year_ahead_and_back();
+  runtime().internals().post(actors::clock_jumped{.by = -days{365}});
+  advance(15min);
+  BOOST_TEST((take() == noted{"tick"}));
+}
+
+BOOST_FIXTURE_TEST_CASE(idempotency_lasts_no_longer_than_its_day_after_the_clock_was_a_year_ahead, flow_world) {
+  auto fn = plain();
+  fn.idempotency = "event.data.order";
+  open_one(fn);
+  const auto before = now();
+  set_clock(before + days{365});
+  BOOST_TEST(send(1, {{"order", 7}}).size() == 1U);
+  set_clock(before);
+  BOOST_TEST(send(2, {{"order", 7}}).empty());
+  advance(24h);
+  BOOST_TEST(send(3, {{"order", 7}}).size() == 1U);
+  BOOST_TEST(send(4, {{"order", 7}}).empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_throttle_opens_after_the_clock_was_a_year_ahead, flow_world) {
+  auto fn = plain();
+  fn.throttle = {.limit = 1, .period = 1h};
+  open_one(fn);
+  const auto before = now();
+  set_clock(before + days{365});
+  send(1);
+  BOOST_TEST((take() == noted{"1"}));
+  set_clock(before);
+  crash_and_open();
+  send(2);
+  send(3);
+  advance(1h);
+  BOOST_TEST((take() == noted{"2"}));
+  advance(1h);
+  BOOST_TEST((take() == noted{"3"}));
+}
+
 BOOST_AUTO_TEST_SUITE_END()

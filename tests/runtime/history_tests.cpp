@@ -128,6 +128,24 @@ BOOST_FIXTURE_TEST_CASE(the_file_stops_growing, world) {
   BOOST_TEST(after_three <= after_two + after_two / 20);
 }
 
+BOOST_FIXTURE_TEST_CASE(purging_goes_on_after_the_clock_was_a_year_ahead, world) {
+  options().keep_runs = days{1};
+  options().keep_events = days{1};
+  open({{.id = "f", .triggers = {{.event = "go"}}, .body = [](context step) -> task<> { co_await step.run("s", [] {}); }}});
+  const auto before = now();
+  set_clock(before + days{365});
+  const auto ahead = start({.name = "go"});
+  advance(2h);
+  set_clock(before + 1h);
+  runtime().internals().post(actors::clock_jumped{.by = -days{365}});
+  const auto sent = runtime().send({.name = "go"});
+  run();
+  advance(days{3});
+  BOOST_TEST(runtime().get(ahead).has_value());
+  BOOST_TEST(!runtime().get(sent.runs.at(0)).has_value());
+  BOOST_TEST(!runtime().find_event(sent.id).has_value());
+}
+
 BOOST_FIXTURE_TEST_CASE(jobs_are_kept_for_ever_with_runs_that_are, world) {
   options().keep_runs = duration::max();
   open({{.id = "f", .triggers = {{.event = "go"}}, .body = [](context step) -> task<> { co_await step.sleep_for("day", days{1}); }}});
