@@ -90,6 +90,9 @@ router::router(storage::store& store, std::unique_ptr<router_state> state, const
     : store_{store}, state_{std::move(state)}, clock_{clock}, ports_{std::move(ports)}, entropy_{seed}, pace_{state_->limits.commit_delay, state_->limits.commit_siblings} {
   state_->undo.clear();
   if (const auto commits = store_.begin_read()->find_meta("commits")) commits_ = std::stoull(*commits);
+  // Each life before this one committed before an activation of it left: numbers from here on are beyond its.
+  constexpr int activations_a_commit_bits = 24;
+  state_->next_activation = activation{(commits_ << activations_a_commit_bits) + 1};
 }
 
 router::~router() = default;

@@ -22,9 +22,14 @@ class app final : public remote::caller {
     std::function<void(answer)> done;
   };
   void make(remote::call value, std::stop_token stop, std::function<void(answer)> done) override {
+    if (throws > 0) {
+      --throws;
+      throw std::runtime_error{"no route to the app"};
+    }
     calls.push_back({std::move(value), std::move(stop), std::move(done)});
   }
   std::deque<made> calls{};
+  int throws = 0;  // so many calls
 };
 
 answer did(const std::string& step, document result = {}) { return {.steps = {{.id = step, .result = std::move(result)}}}; }
@@ -482,6 +487,19 @@ BOOST_FIXTURE_TEST_CASE(a_call_that_is_given_up_by_a_stop_is_made_again_at_the_n
   BOOST_TEST(calls()[0].call.attempt == 1U);
   reply(completes());
   BOOST_TEST(status(run) == run_status::completed);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_checkpoint_of_a_call_of_an_earlier_life_is_stale, remote_world) {
+  const auto run = start();
+  BOOST_REQUIRE(calls().size() == 1U);
+  const auto earlier = calls()[0].call.activation;
+  crash();
+  open(functions());
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_TEST((runtime().checkpoint(run, earlier, {{.id = "a", .result = 1}}) == remote::checkpoint_outcome::stale));
+  BOOST_TEST(recorded(run).empty());
+  const auto present = calls()[0].call.activation;
+  BOOST_TEST((runtime().checkpoint(run, present, {{.id = "a", .result = 1}}) == remote::checkpoint_outcome::recorded));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
