@@ -8,6 +8,8 @@
 
 namespace caesura::actors {
 
+inline constexpr std::size_t error_text_bytes = 16 * 1024;  // of the name of a recorded error, and of its message: what is longer is cut
+
 // Every bound of the engine, so that no transaction, message or memory is unbounded. Defaults are DESIGN's; the runtime's options
 // set them.
 struct limits {

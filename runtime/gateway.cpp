@@ -209,6 +209,8 @@ caf::behavior gateway_behavior(gateway_actor* self, runtime_state* runtime) {
       },
       [=](const protocol::cancel_run& request) {
         forward<cancel_outcome>(self, *runtime, [&](auto reply) {
+          check_text(request.reason, "the reason");
+          check_text(request.by, "cancel_run.by");
           return actors::cancel_run{.run = request.run, .reason = request.reason, .by = request.by, .reply = std::move(reply)};
         });
       },

@@ -6,6 +6,7 @@
 
 #include <caesura/actor_access.hpp>
 
+#include "actors/frame.hpp"
 #include "actors/router_state.hpp"
 #include "actors/transitions/transitions.hpp"
 #include "runtime/query.hpp"
@@ -36,6 +37,13 @@ void check_events(std::span<const event> events, const actors::limits& limits) {
   if (bytes > limits.send_bytes) {
     throw error{errc::invalid_event,
                 "one send has " + std::to_string(bytes) + " bytes; the limit is " + std::to_string(limits.send_bytes)};
+  }
+}
+
+void check_steps(std::vector<remote::finished_step>& steps) {
+  for (auto& step : steps) {
+    detail::check_step_id(step.id);
+    if (step.error) step.error = actors::storable(std::move(*step.error));
   }
 }
 
@@ -90,7 +98,7 @@ void runtime::define(std::vector<function> functions) {
 
 remote::checkpoint_outcome runtime::checkpoint(const run_id& run, std::uint64_t activation, std::vector<remote::finished_step> steps) {
   state_->check_caller("runtime.checkpoint");
-  for (const auto& step : steps) detail::check_step_id(step.id);
+  check_steps(steps);
   state_->admit();
   return state_
       ->ask<remote::checkpoint_outcome>([&](auto reply) {
@@ -102,7 +110,7 @@ remote::checkpoint_outcome runtime::checkpoint(const run_id& run, std::uint64_t 
 void runtime::checkpoint(const run_id& run, std::uint64_t activation, std::vector<remote::finished_step> steps,
                          std::function<void(std::variant<remote::checkpoint_outcome, error>)> done) {
   state_->check_caller("runtime.checkpoint");
-  for (const auto& step : steps) detail::check_step_id(step.id);
+  check_steps(steps);
   state_->admit();
   state_->post(actors::checkpoint_run{.run = run, .activation = activation, .steps = std::move(steps), .reply = std::move(done)});
 }

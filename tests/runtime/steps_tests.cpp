@@ -549,4 +549,30 @@ BOOST_FIXTURE_TEST_CASE(a_run_with_too_many_steps_fails_and_names_the_limit, ste
   BOOST_TEST(runtime().get(past_it)->error->message.find("3 steps") != std::string::npos);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_wait_takes_the_failure_of_a_run_whose_exception_is_no_utf_8_or_very_long, steps_world) {
+  open({{.id = "f", .triggers = {{.event = "go"}}, .body = [](context, document how) -> task<> {
+           if (how.json().at("is_long").get<bool>()) throw non_retriable_error(std::string(1'000'000, 'x'));
+           throw non_retriable_error("caf\xe9");
+         }},
+        {.id = "waits", .triggers = {{.event = "wait"}}, .body = [](context step) -> task<std::string> {
+           const auto failed = co_await step.wait_for_event("inngest/function.failed").timeout(1h);
+           co_return failed->data.json().at("error").at("message").get<std::string>();
+         }}});
+  for (const bool is_long : {false, true}) {
+    const auto waiting = start({.name = "wait"});
+    run();
+    const auto failing = go({{"is_long", is_long}});
+    run();
+    BOOST_TEST(status(failing) == run_status::failed);
+    BOOST_REQUIRE(status(waiting) == run_status::completed);
+    const auto text = runtime().result<std::string>(waiting);
+    if (is_long) {
+      BOOST_TEST(text.size() < 20'000U);
+      BOOST_TEST(text.ends_with("…"));
+    } else {
+      BOOST_TEST(text == "caf\xEF\xBF\xBD");
+    }
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
