@@ -32,7 +32,7 @@ actors::limits limits_of(const options& options, const environment* environment)
   limits.live_state_bytes = options.live_state_bytes;
   limits.commit_delay = std::max(options.commit_delay, duration{0});
   limits.commit_siblings = options.commit_siblings;
-  limits.keep_runs = options.keep_runs;
+  limits.keep_runs = std::max(options.keep_runs, duration{0});
   limits.keep_events = std::max(options.keep_events, limits.event_memory);
   if (environment != nullptr && !environment->is_real) limits.time_per_batch = std::chrono::hours{1};  // in virtual time the test alone ends a batch
   if (environment != nullptr && environment->adjust_limits) environment->adjust_limits(limits);

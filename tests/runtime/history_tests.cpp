@@ -84,6 +84,20 @@ BOOST_FIXTURE_TEST_CASE(an_explanation_goes_rule_by_rule_with_the_values_compare
   }
 }
 
+BOOST_FIXTURE_TEST_CASE(an_explanation_knows_until_when_a_rule_applied, world) {
+  const auto end = now() + 1h;
+  open({{.id = "f", .triggers = {{.event = "go"}}, .cancel_on = {{.event = "stop", .until = end}}, .body = [](context step) -> task<> {
+           co_await step.sleep_for("long", days{1});
+         }}});
+  const auto one = start({.name = "go"});
+  advance(2h);
+  const auto late = runtime().send({.name = "stop"});
+  BOOST_TEST(status(one) == run_status::sleeping);
+  const auto told = runtime().explain(late.id, one);
+  BOOST_TEST(!told.rules.at(0).applies);
+  BOOST_TEST(told.rules.at(0).why.find("but the rule applied only until " + to_string(end)) != std::string::npos, told.rules.at(0).why);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(retention)

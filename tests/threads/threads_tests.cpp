@@ -230,6 +230,23 @@ BOOST_AUTO_TEST_CASE(a_step_that_waits_for_a_run_at_rest_does_not_hold_up_the_en
   BOOST_TEST(told.get_future().get() == "stopped");
 }
 
+BOOST_AUTO_TEST_CASE(a_wait_may_be_as_long_as_a_duration_can_be) {
+  const caesura::testing::temporary_directory directory;
+  std::atomic<bool> may_end{false};
+  runtime runtime{small(directory.path()), {{.id = "f", .triggers = {{.event = "go"}}, .body = [&](context step) -> task<> {
+                                                co_await step.run("slow", [&] { may_end.wait(false); });
+                                              }}}};
+  const auto run = runtime.send({.name = "go"}).runs.at(0);
+  auto waited = std::async(std::launch::async, [&] { return runtime.wait(run, duration::max()); });
+  (void)runtime.send({.name = "unheard"});
+  may_end = true;
+  may_end.notify_all();
+  const auto ended = waited.get();
+  BOOST_REQUIRE(ended.has_value());
+  BOOST_TEST((ended->status == run_status::completed));
+  BOOST_TEST(runtime.stop(duration::max()).empty());
+}
+
 BOOST_AUTO_TEST_CASE(a_step_waits_until_the_system_gives_a_thread_for_it) {
   const actors::system_clock clock;
   std::atomic<int> refused{0};
