@@ -69,7 +69,13 @@ bool coroutine_frame::add(step_info row) {
 }
 
 bool coroutine_frame::admit(detail::operation& op) {
-  if (const auto uses = uses_of(op.id); uses > 0) op.id.append(1, ':').append(std::to_string(uses));
+  if (auto ordinal = uses_of(op.id); ordinal > 0) {
+    // Not one that the body has used itself. The same at every replay, because it depends on nothing but the ids before it.
+    auto id = op.id + ':' + std::to_string(ordinal);
+    while (uses_.contains(id)) id = op.id + ':' + std::to_string(++ordinal);
+    uses_.emplace(id, 1);
+    op.id = std::move(id);
+  }
   const auto place = find_row(op.id);
   if (!place) return false;
   take_row(op, *place);

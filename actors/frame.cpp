@@ -6,6 +6,10 @@
 #include <cstdlib>
 #include <exception>
 #include <typeinfo>
+#include <utility>
+
+#include "actors/limits.hpp"
+#include "storage/document_view.hpp"
 
 namespace caesura::actors {
 
@@ -35,7 +39,14 @@ recorded_error describe_current_exception() {
   } catch (...) {
     result.message = "an exception that is no std::exception";
   }
-  return result;
+  return storable(std::move(result));
+}
+
+recorded_error storable(recorded_error error) {
+  for (auto* text : {&error.name, &error.message}) {
+    if (text->size() > error_text_bytes || !storage::is_utf8(*text)) *text = storage::to_utf8(*text, error_text_bytes);
+  }
+  return error;
 }
 
 frame::~frame() = default;

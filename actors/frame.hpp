@@ -11,8 +11,11 @@
 
 namespace caesura::actors {
 
-// The exception being handled, as recorded: its type's name as written in C++ and its what().
+// The exception being handled, as recorded: its type's name as written in C++ and its what(), storable.
 [[nodiscard]] recorded_error describe_current_exception();
+
+// The same in texts that can be stored and shown: UTF-8, with U+FFFD for what is none, and cut at error_text_bytes.
+[[nodiscard]] recorded_error storable(recorded_error error);
 
 enum class frame_state : std::uint8_t {
   suspended,  // waits for pending()

@@ -8,6 +8,8 @@
 
 namespace caesura::actors {
 
+inline constexpr std::size_t error_text_bytes = 16 * 1024;  // of the name of a recorded error, and of its message: what is longer is cut
+
 // Every bound of the engine, so that no transaction, message or memory is unbounded. The runtime's options set some of them; the README of runtime/
 // tells users of all that they can meet.
 struct limits {

@@ -1,6 +1,7 @@
 #include "actors/router.hpp"
 
 #include <algorithm>
+#include <concepts>
 #include <utility>
 
 #include "actors/planted_faults.hpp"
@@ -11,6 +12,7 @@ namespace caesura::actors {
 namespace {
 
 constexpr duration retry_pause = std::chrono::milliseconds{500};
+constexpr const char* stopped_text = "the runtime stops, and the run goes on at the next start";
 
 template <class... F>
 struct overloaded : F... {
@@ -88,12 +90,20 @@ router::router(storage::store& store, std::unique_ptr<router_state> state, const
     : store_{store}, state_{std::move(state)}, clock_{clock}, ports_{std::move(ports)}, entropy_{seed}, pace_{state_->limits.commit_delay, state_->limits.commit_siblings} {
   state_->undo.clear();
   if (const auto commits = store_.begin_read()->find_meta("commits")) commits_ = std::stoull(*commits);
+  // Each life before this one committed before an activation of it left: numbers from here on are beyond its.
+  constexpr int activations_a_commit_bits = 24;
+  state_->next_activation = activation{(commits_ << activations_a_commit_bits) + 1};
 }
 
 router::~router() = default;
 
 void router::take(command_ptr command) {
   if (take_volatile(*command) || wait_behind_postponed(command)) return;
+  if (!settle_doubt()) {
+    could_not(command, *doubt_);
+    set_alarm();
+    return;
+  }
   try {
     open_batch();
     batch_.push_back(command);
@@ -138,11 +148,11 @@ bool router::take_volatile(const command& command) {
     request->reply(std::move(places));
     return true;
   }
-  if (const auto* request = std::get_if<stop_runs>(&command.body)) stop_reply_ = request->reply;
+  if (const auto* request = std::get_if<stop_runs>(&command.body)) stop_replies_.push_back(request->reply);
   if (bool* has_turn = turn_of(command)) *has_turn = false;
   if (std::holds_alternative<fire_timers>(command.body)) {
     has_timer_turn_ = false;
-    retry_postponed();
+    if (settle_doubt()) retry_postponed();
     if (timers_blocked_until_ && clock_.now() < *timers_blocked_until_) {
       set_alarm();
       return true;
@@ -176,6 +186,8 @@ void router::watch(const watch_run& request) {
     request.reply(error{errc::unknown_run, "no run " + to_string(request.run) + " is stored"});
   } else if (is_ended(run->status)) {
     request.reply(info_of(*run, state_->definition_of(*run).record.function));
+  } else if (state_->is_stopping && !state_->live.contains(request.run)) {
+    request.reply(error{errc::stopped, stopped_text});
   } else {
     watchers_.emplace(request.token, watcher{request.run, request.reply});
     watchers_of_[request.run].push_back(request.token);
@@ -236,19 +248,18 @@ bool router::is_batch_full() const {
 }
 
 void router::flush() {
-  if (!tx_) return;
+  if (!tx_ || doubt_) return;
   try {
     commit();
   } catch (...) {
-    auto batch = std::exchange(batch_, {});
     const error why = as_error(std::current_exception());
-    take_back();
-    if (why.code() == errc::outcome_unknown) {
-      for (const auto& command : batch) could_not(command, why);
-      set_alarm();
-    } else {
-      retry_alone(std::move(batch));
+    if (why.code() == errc::outcome_unknown && !tx_) {
+      doubt(why);
+      return;
     }
+    auto batch = std::exchange(batch_, {});
+    take_back();
+    retry_alone(std::move(batch));
     return;
   }
   if (ports_.sleep) {
@@ -274,7 +285,7 @@ void router::commit() {
 }
 
 // A commit failed half way. Opened anew, the file says whether it has it; one more commit makes that durable before anybody is told.
-// Throws error{outcome_unknown} when even this fails: then nobody knows until the next start.
+// Throws error{outcome_unknown} when even this fails: then nobody knows yet.
 bool router::is_committed_after_all() {
   try {
     store_.reopen();
@@ -284,8 +295,50 @@ bool router::is_committed_after_all() {
     tx->commit();
     return true;
   } catch (const error& e) {
-    throw error{errc::outcome_unknown, std::string{"a commit failed half way, and the store could not be opened anew: "} + e.what()};
+    throw error{errc::outcome_unknown, std::string{"a commit failed half way, and whether it is recorded cannot be found out yet: "} + e.what()};
   }
+}
+
+// Who waits is told that nobody knows; what the batch has made of memory and what it lets out are kept until somebody does.
+void router::doubt(const error& why) {
+  doubt_ = why;
+  std::erase_if(out_, [](const output& value) { return std::holds_alternative<reply>(value); });
+  std::erase_if(batch_, [&](const command_ptr& command) {
+    return std::visit(
+        [&](const auto& c) {
+          using type = std::decay_t<decltype(c)>;
+          if constexpr (requires { c.reply; } && !std::same_as<type, stop_runs>) {
+            if (c.reply) c.reply(why);
+            return true;
+          }
+          return false;
+        },
+        command->body);
+  });
+  timers_blocked_until_ = clock_.now() + retry_pause;
+  if (ports_.observer.diagnosed) ports_.observer.diagnosed({.text = why.what()});
+  set_alarm();
+}
+
+// False: still nobody knows what became of the batch.
+bool router::settle_doubt() {
+  if (!doubt_) return true;
+  bool is_there = false;
+  try {
+    is_there = is_committed_after_all();
+  } catch (const error& e) {
+    doubt_ = e;
+    return false;
+  }
+  doubt_.reset();
+  if (is_there) {
+    release();
+  } else {
+    auto batch = std::exchange(batch_, {});
+    take_back();
+    retry_alone(std::move(batch));
+  }
+  return !doubt_;
 }
 
 void router::take_back() {
@@ -316,6 +369,10 @@ bool router::wait_behind_postponed(const command_ptr& command) {
 
 void router::run_alone(const command_ptr& command) {
   if (wait_behind_postponed(command)) return;
+  if (doubt_) {
+    could_not(command, *doubt_);
+    return;
+  }
   try {
     tx_ = store_.begin_write();
     batch_.push_back(command);
@@ -323,12 +380,17 @@ void router::run_alone(const command_ptr& command) {
     commit();
   } catch (...) {
     const error why = as_error(std::current_exception());
+    if (why.code() == errc::outcome_unknown && !batch_.empty() && !tx_) {
+      doubt(why);
+      return;
+    }
     batch_.clear();
     take_back();
     could_not(command, why);
     set_alarm();
     return;
   }
+  if (turn_of(*command) != nullptr) turn_trouble_.clear();
   release();
 }
 
@@ -355,6 +417,7 @@ void router::could_not(const command_ptr& command, const error& why) {
                           }
                         }},
              command->body);
+  if (turn_of(*command) != nullptr && std::exchange(turn_trouble_, why.what()) == why.what()) return;
   if (ports_.observer.diagnosed) ports_.observer.diagnosed({.text = why.what()});
 }
 
@@ -465,6 +528,10 @@ void router::after_commit() {
 }
 
 void router::set_alarm() {
+  if (doubt_) {
+    ports_.set_alarm(std::max(timers_blocked_until_.value_or(time_point{}), clock_.now() + duration{1}));
+    return;
+  }
   std::optional<time_point> next;
   if (!state_->timers.empty()) next = state_->timers.begin()->first;
   if (!state_->ticks.empty() && (!next || state_->ticks.begin()->first < *next)) next = state_->ticks.begin()->first;
@@ -484,9 +551,24 @@ void router::set_alarm() {
   ports_.set_alarm(next);
 }
 
+// Who waits for a run that has no actor any more waits for the next start: it is told, because what waits may be a step, or an actor.
+void router::tell_watchers_at_stop() {
+  if (!state_->is_stopping || watchers_.empty()) return;
+  std::erase_if(watchers_of_, [&](const auto& entry) {
+    if (state_->live.contains(entry.first)) return false;
+    for (const auto token : entry.second) {
+      if (const auto watcher = watchers_.extract(token)) watcher.mapped().reply(error{errc::stopped, stopped_text});
+    }
+    return true;
+  });
+}
+
 void router::finish_stop() {
-  if (!stop_reply_ || !state_->live.empty() || !postponed_.empty()) return;
-  const auto answer = std::exchange(stop_reply_, std::nullopt);
+  tell_watchers_at_stop();
+  // A result that waits for room holds up the stop; a turn of the router's own, which may never succeed, does not: it comes with the next start.
+  const bool waits = std::ranges::any_of(postponed_, [&](const postponed& entry) { return turn_of(*entry.command) == nullptr; });
+  if (stop_replies_.empty() || !state_->live.empty() || waits) return;
+  const auto replies = std::exchange(stop_replies_, {});
   try {
     const auto tx = store_.begin_write();
     tx->put_meta("clean", "1");
@@ -495,7 +577,7 @@ void router::finish_stop() {
     // Without the mark the next start counts an interruption for each run under way, no more.
     if (ports_.observer.diagnosed) ports_.observer.diagnosed({.text = e.what()});
   }
-  (*answer)(std::monostate{});
+  for (const auto& answer : replies) answer(std::monostate{});
 }
 
 }  // namespace caesura::actors

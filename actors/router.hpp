@@ -75,12 +75,15 @@ class router {
   void could_not(const command_ptr& command, const error& why);
   void commit();
   [[nodiscard]] bool is_committed_after_all();
+  void doubt(const error& why);
+  [[nodiscard]] bool settle_doubt();
   void release();
   void emit(output&& value);
   void forget(const run_id& run);
   void after_commit();
   void set_alarm();
   void take_due_turns();
+  void tell_watchers_at_stop();
   void finish_stop();
   void retry_postponed();
   [[nodiscard]] bool is_batch_full() const;
@@ -96,6 +99,9 @@ class router {
   std::unique_ptr<storage::write_transaction> tx_;
   std::vector<command_ptr> batch_;
   outputs out_;
+  // A commit failed half way, and nobody knows whether the file has it. Nothing is taken and nothing is taken back until that is known; who waited for
+  // an answer has been told.
+  std::optional<error> doubt_;
   std::chrono::steady_clock::time_point opened_at_{};
   std::chrono::steady_clock::duration worked_{};  // on the commands of this batch; not what passed between them
   commit_pace pace_;
@@ -106,7 +112,8 @@ class router {
   std::unordered_map<std::uint64_t, watcher> watchers_;
   std::unordered_map<run_id, std::vector<std::uint64_t>> watchers_of_;
   std::vector<postponed> postponed_;
-  std::optional<reply_to<std::monostate>> stop_reply_;
+  std::vector<reply_to<std::monostate>> stop_replies_;
+  std::string turn_trouble_;  // why a turn of the router's own failed last; said once
   std::optional<time_point> timers_blocked_until_;
   bool has_outbox_turn_ = false;
   bool has_sweep_turn_ = false;

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -308,7 +309,8 @@ struct router_state {
   purge_state purge{};
   std::size_t outbox_size{0};
   storage::id_generator ids{};
-  actors::activation next_activation{1};
+  actors::activation next_activation{1};  // grows across restarts: the router begins it at the number of commits there were, with room for those of one commit
+  std::set<std::string> said_once{};      // what is damaged, and has been told
   bool is_stopping{false};
   undo_log undo{};
 
@@ -336,6 +338,14 @@ struct turn {
     return state.ids.next<Id>(now, entropy);
   }
   void say(std::string text, const run_id& about = {}) { out.emplace_back(diagnostic{std::move(text), about}); }
+  // Once in this process: of what is met again and again.
+  void say_once(std::string text) {
+    constexpr std::size_t most_remembered = 1'000;  // what is beyond is not said
+    auto& said = state.said_once;
+    if (said.size() >= most_remembered || !said.insert(text).second) return;
+    state.undo.add([&said, text] { said.erase(text); });
+    say(std::move(text));
+  }
   template <class T>
   void answer(const reply_to<T>& to, std::type_identity_t<T> value) {
     if (to) out.emplace_back(reply{[to, value = std::move(value)]() mutable { to(std::move(value)); }});

@@ -17,6 +17,8 @@ struct run_state {
   std::optional<run_driver> driver;
   std::optional<event> trigger;  // of a run that has recorded nothing
   run_id run;
+  actors::activation activation{0};
+  caf::actor router;
   std::vector<event_id> events;
   storage::store* store = nullptr;
 };
@@ -58,9 +60,22 @@ void begin(run_state& state) {
   state.driver->begin(std::move(triggers), std::move(rows));
 }
 
-void deliver(run_state& state, run_letter& letter) {
+// What is recorded of the run is damaged: it is held until somebody cancels it or the next start tries again.
+void hold(run_actor* self, const std::string& why) {
+  auto& state = self->state;
+  state.driver->take(order_run{.run = state.run, .activation = state.activation, .order = order_kind::end});
+  post(state.router, advance_run{.run = state.run, .activation = state.activation, .next = next_kind::held, .held_because = why});
+}
+
+void deliver(run_actor* self, run_letter& letter) {
+  auto& state = self->state;
   if (!letter.message) {
-    begin(state);
+    try {
+      begin(state);
+    } catch (const error& e) {
+      if (e.code() != errc::store_corrupt) throw;
+      hold(self, e.what());
+    }
     return;
   }
   std::visit([&](auto& message) { state.driver->take(std::move(message)); }, *letter.message);
@@ -70,15 +85,16 @@ caf::behavior run_behavior(run_actor* self, const std::shared_ptr<run_start>& st
   auto& state = self->state;
   state.trigger = std::move(start->order.trigger);
   state.run = start->order.run;
-  const auto& record = *start->order.record;
-  state.events = record.events.empty() ? std::vector{record.event} : record.events;
+  state.activation = start->order.activation;
+  state.router = start->router;
+  state.events = storage::events_of(*start->order.record);
   state.store = start->parts.store;
   state.function = start->order.function;
   state.driver.emplace(std::move(start->order), start->gate, *state.function, *start->parts.limits, ports_of(self, *start));
   return {[self](const run_envelope& message) {
     auto& state = self->state;
     try {
-      deliver(state, *message.open());
+      deliver(self, *message.open());
     } catch (const std::exception& e) {
       state.driver->fail(e.what());
     } catch (...) {

@@ -1,6 +1,8 @@
 #include "actors/step_job.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <memory>
 #include <utility>
 
 #include "actors/frame.hpp"
@@ -31,6 +33,14 @@ void run_user_code(step_job& job, step_outcome& outcome, std::size_t result_limi
   }
 }
 
+void make_readable(remote::answer& answer) {
+  if (answer.error) answer.error = storable(std::move(*answer.error));
+  if (answer.failed && answer.failed->error) answer.failed->error = storable(std::move(*answer.failed->error));
+  for (auto& step : answer.steps) {
+    if (step.error) step.error = storable(std::move(*step.error));
+  }
+}
+
 }  // namespace
 
 bool begin_step(step_job& job) noexcept { return job.claim() && job.gate->try_pass(); }
@@ -48,14 +58,21 @@ void make_call(const std::shared_ptr<step_job>& job, const clock& clock, std::fu
   const auto started_at = clock.now();
   auto call = std::move(job->call);
   // The way back leaves the job: if the call is dropped unanswered, what it keeps alive (the run's actor, which keeps the job) goes with it.
-  auto back = [job, done = std::move(job->done), &clock, started_at, ended = std::move(ended)](remote::answer answer) {
+  const auto is_answered = std::make_shared<std::atomic_flag>();
+  auto back = [job, done = std::move(job->done), &clock, started_at, ended = std::move(ended), is_answered](remote::answer answer) {
+    if (is_answered->test_and_set()) return;
     step_outcome outcome{.step = job->attempt.step, .started_at = started_at, .ended_at = clock.now()};
+    make_readable(answer);
     if (answer.retry_after) answer.retry_after = std::clamp<duration>(*answer.retry_after, std::chrono::seconds{1}, std::chrono::hours{24});
     outcome.answer = std::make_shared<remote::answer>(std::move(answer));
     ended();
     done(std::move(outcome));
   };
-  job->caller->make(std::move(call), job->stop.get_token(), std::move(back));
+  try {
+    job->caller->make(std::move(call), job->stop.get_token(), back);
+  } catch (...) {
+    back({.error = describe_current_exception()});  // unless it has answered
+  }
 }
 
 void execute(step_job& job, const clock& clock, std::size_t result_limit_bytes) noexcept {

@@ -1,13 +1,15 @@
 #include "actors/step_threads.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 namespace caesura::actors {
 
-step_threads::step_threads(std::size_t max_threads, const clock& clock, std::size_t result_limit_bytes)
-    : max_threads_{max_threads}, clock_{clock}, result_limit_bytes_{result_limit_bytes} {
+step_threads::step_threads(std::size_t max_threads, const clock& clock, std::size_t result_limit_bytes, step_thread_ports ports)
+    : max_threads_{max_threads}, clock_{clock}, result_limit_bytes_{result_limit_bytes}, ports_{std::move(ports)} {
   current_.resize(max_threads_);
+  threads_.reserve(max_threads_);
 }
 
 step_threads::~step_threads() {
@@ -57,11 +59,34 @@ bool step_threads::ask_for_one_more() {
     is_waking_ = true;
     return true;
   }
-  if (threads_.size() < max_threads_) {
-    is_waking_ = true;
-    threads_.emplace_back([this, me = threads_.size()] { work(me); });
-  }
+  if (threads_.size() < max_threads_) add_thread();
   return false;
+}
+
+void step_threads::add_thread() {
+  auto body = [this, me = threads_.size()] { work(me); };
+  is_waking_ = true;
+  try {
+    threads_.push_back(ports_.make_thread ? ports_.make_thread(std::move(body)) : std::thread{std::move(body)});
+    is_refused_ = false;
+  } catch (const std::exception& e) {
+    is_waking_ = false;
+    if (std::exchange(is_refused_, true) || !ports_.diagnosed) return;
+    ports_.diagnosed("no thread could be made for a step, beside " + std::to_string(threads_.size()) + ": " + e.what() + "; it waits until there is one");
+  }
+}
+
+bool step_threads::ask_again() {
+  bool wake = false;
+  bool is_served = true;
+  {
+    const std::lock_guard lock{mutex_};
+    if (!is_refused_) return true;
+    wake = ask_for_one_more();
+    is_served = jobs_.empty() || !is_refused_;
+  }
+  if (wake) has_work_.notify_one();
+  return is_served;
 }
 
 std::vector<std::string> step_threads::executing() const {

@@ -65,9 +65,10 @@ void alarm::watch() {
       lock.lock();
       continue;
     }
-    std::chrono::system_clock::time_point until = now + next_look;
-    if (when_) until = std::min<std::chrono::system_clock::time_point>(until, *when_);
-    changed_.wait_until(lock, until);
+    // By a length, which the steady clock measures: a wall clock that is set back meanwhile makes it no longer.
+    std::chrono::system_clock::duration length = next_look;
+    if (when_) length = std::min<std::chrono::system_clock::duration>(length, *when_ - now);
+    changed_.wait_for(lock, length);
   }
 }
 

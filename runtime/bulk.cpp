@@ -38,7 +38,7 @@ plan_id pin(detail::runtime_state& state, const run_filter& filter, const std::v
 plan_id pin_skipped(detail::runtime_state& state, const std::string& function, const position& from, const position& to) {
   const run_filter filter{.function = function, .status = run_status::skipped};
   const auto now = state.now();
-  detail::run_query query{state.store(), detail::check_filter(filter, state.limits(), now, true), now};
+  detail::run_query query{state.store(), detail::check_filter(filter, state.limits(), now, true), now, state.damage_teller()};
   std::vector<run_id> ids;
   std::optional<run_id> before = id_cast<run_id>(to);
   do {
@@ -79,7 +79,7 @@ bulk_progress detail::progress_of(const bulk_id& id, const storage::bulk_record&
 plan runtime::preview(const run_filter& filter) {
   state_->check_caller("runtime.preview");
   const auto now = state_->now();
-  detail::plan_reader reader{state_->store(), filter, detail::check_filter(filter, state_->limits(), now, true), now};
+  detail::plan_reader reader{state_->store(), filter, detail::check_filter(filter, state_->limits(), now, true), now, state_->damage_teller()};
   while (reader.read_page()) {
   }
   auto found = reader.take();
@@ -124,7 +124,8 @@ std::vector<bulk_progress> runtime::bulk_jobs(std::size_t limit) const {
   state_->check_caller("runtime.bulk_jobs");
   std::vector<bulk_progress> result;
   const auto now = state_->now();
-  for (const auto& [id, job] : state_->store().begin_read()->newest_bulks(limit)) result.push_back(detail::progress_of(id, job, now));
+  const auto damaged = [&](const position&, const error& e) { state_->tell_damage(e.what(), {}); };
+  for (const auto& [id, job] : state_->store().begin_read()->newest_bulks(limit, damaged)) result.push_back(detail::progress_of(id, job, now));
   return result;
 }
 

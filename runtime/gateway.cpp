@@ -106,7 +106,7 @@ protocol::bulk_found find(runtime_state& runtime, const bulk_id& id) {
 
 protocol::runs_listed list(runtime_state& runtime, const protocol::list_runs& request) {
   check_page(request.page);
-  run_query query{runtime.store(), check_filter(request.filter, runtime.limits(), runtime.now(), false), runtime.now()};
+  run_query query{runtime.store(), check_filter(request.filter, runtime.limits(), runtime.now(), false), runtime.now(), runtime.damage_teller()};
   protocol::runs_listed listed;
   auto& page = listed.page;
   page.next = query.read(request.page.before, [&](const storage::run_record& run, const std::string& function) {
@@ -118,7 +118,8 @@ protocol::runs_listed list(runtime_state& runtime, const protocol::list_runs& re
 
 protocol::bulk_jobs_listed list_jobs(runtime_state& runtime, std::size_t limit) {
   protocol::bulk_jobs_listed listed;
-  for (const auto& [id, job] : runtime.store().begin_read()->newest_bulks(limit)) listed.jobs.push_back(progress_of(id, job, runtime.now()));
+  const auto damaged = [&](const position&, const error& e) { runtime.tell_damage(e.what(), {}); };
+  for (const auto& [id, job] : runtime.store().begin_read()->newest_bulks(limit, damaged)) listed.jobs.push_back(progress_of(id, job, runtime.now()));
   return listed;
 }
 
@@ -139,7 +140,7 @@ class preview_job : public std::enable_shared_from_this<preview_job> {
       : gateway_{std::move(gateway)},
         runtime_{runtime},
         promise_{std::move(promise)},
-        reader_{runtime.store(), filter, check_filter(filter, runtime.limits(), runtime.now(), true), runtime.now()} {}
+        reader_{runtime.store(), filter, check_filter(filter, runtime.limits(), runtime.now(), true), runtime.now(), runtime.damage_teller()} {}
 
   void go_on() {
     try {
@@ -208,6 +209,8 @@ caf::behavior gateway_behavior(gateway_actor* self, runtime_state* runtime) {
       },
       [=](const protocol::cancel_run& request) {
         forward<cancel_outcome>(self, *runtime, [&](auto reply) {
+          check_text(request.reason, "the reason");
+          check_text(request.by, "cancel_run.by");
           return actors::cancel_run{.run = request.run, .reason = request.reason, .by = request.by, .reply = std::move(reply)};
         });
       },

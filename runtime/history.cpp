@@ -230,6 +230,10 @@ class inquiry {
       rule.why = "it listens for " + quoted(stored.event) + ", the event is " + quoted(incoming_.name);
     } else {
       check_when(rule, stored.when);
+      if (rule.applies && stored.until && incoming_.received_at > *stored.until) {
+        rule.applies = false;
+        rule.why += ", but the rule applied only until " + to_string(*stored.until);
+      }
       if (rule.applies && stored.timeout && incoming_.received_at > run_.created_at + *stored.timeout) {
         rule.applies = false;
         rule.why += ", but the rule applied only for " + to_string(*stored.timeout) + " after the run's creation";

@@ -71,6 +71,7 @@ event_page runtime::list_events(const event_filter& filter, const event_page_req
   event_page page{.next = request.before};
   if (filter.received_before) {
     const auto end = first_id_at(*filter.received_before);
+    if (end.is_nil()) return {};  // before the first time of all, where no event is
     if (!page.next || end < *page.next) page.next = end;
   }
   const auto until = std::chrono::steady_clock::now() + time_a_page;

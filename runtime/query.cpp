@@ -73,6 +73,37 @@ actors::compiled_filter check_filter(const run_filter& filter, const actors::lim
 }
 
 std::optional<run_id> run_query::read(const std::optional<run_id>& before, const visitor& visit) {
+  damages met;
+  auto reached = read(before, visit, met);
+  for (const auto& [text, run] : met) told_(text, run);
+  return reached;
+}
+
+namespace {
+
+std::optional<storage::run_record> find_sound(const storage::snapshot& snapshot, const run_id& id, std::vector<std::pair<std::string, run_id>>& met) {
+  try {
+    return snapshot.find_run(id);
+  } catch (const error& e) {
+    if (e.code() != errc::store_corrupt) throw;
+    met.emplace_back(e.what(), id);
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+bool run_query::is_meant(const storage::snapshot& snapshot, const storage::run_record& run, damages& met) {
+  try {
+    return actors::matches(filter_, run, function_of(snapshot, run), now_, snapshot);
+  } catch (const error& e) {
+    if (e.code() != errc::store_corrupt) throw;
+    met.emplace_back(e.what(), run.id);
+    return false;
+  }
+}
+
+std::optional<run_id> run_query::read(const std::optional<run_id>& before, const visitor& visit, damages& met) {
   const auto snapshot = store_.begin_read();
   const auto ids = candidates(*snapshot, before.value_or(run_id{}));
   const auto until = std::chrono::steady_clock::now() + time_a_snapshot;
@@ -84,10 +115,9 @@ std::optional<run_id> run_query::read(const std::optional<run_id>& before, const
     if (after && time_of(id) < *after) return std::nullopt;
     reached = id;
     ++seen;
-    const auto run = snapshot->find_run(id);
+    const auto run = find_sound(*snapshot, id, met);
     if (!run) continue;
-    const auto& function = function_of(*snapshot, *run);
-    if (actors::matches(filter_, *run, function, now_, *snapshot) && !visit(*run, function)) {
+    if (is_meant(*snapshot, *run, met) && !visit(*run, function_of(*snapshot, *run))) {
       return seen < ids.runs.size() || ids.has_more ? reached : std::nullopt;
     }
     if (std::chrono::steady_clock::now() > until) return seen < ids.runs.size() || ids.has_more ? reached : std::nullopt;

@@ -30,7 +30,11 @@ void check_replay(const bulk_replay_request& request);
 // Reads the runs that a filter means, newest first, on the caller's thread, in snapshots of at most 5,000 runs or 20 ms each.
 class run_query {
  public:
-  run_query(const storage::store& store, actors::compiled_filter filter, time_point now) : store_{store}, filter_{std::move(filter)}, now_{now} {}
+  // Told of a damaged record that a page has passed over, once the page's snapshot is gone.
+  using damage = std::function<void(const std::string& text, const run_id&)>;
+
+  run_query(const storage::store& store, actors::compiled_filter filter, time_point now, damage told)
+      : store_{store}, filter_{std::move(filter)}, now_{now}, told_{std::move(told)} {}
 
   // One snapshot: calls `visit` for each match created before `before` until it returns false. Returns where to go on; nullopt: there is
   // no more.
@@ -38,20 +42,24 @@ class run_query {
   std::optional<run_id> read(const std::optional<run_id>& before, const visitor& visit);
 
  private:
+  using damages = std::vector<std::pair<std::string, run_id>>;
+  std::optional<run_id> read(const std::optional<run_id>& before, const visitor& visit, damages& met);
+  [[nodiscard]] bool is_meant(const storage::snapshot& snapshot, const storage::run_record& run, damages& met);
   [[nodiscard]] storage::id_page candidates(const storage::snapshot& snapshot, const run_id& before) const;
   const std::string& function_of(const storage::snapshot& snapshot, const storage::run_record& run);
 
   const storage::store& store_;
   const actors::compiled_filter filter_;
   const time_point now_;
+  const damage told_;
   std::unordered_map<std::uint64_t, std::string> functions_;  // by definition
 };
 
 // Makes a plan, a page at a time.
 class plan_reader {
  public:
-  plan_reader(const storage::store& store, run_filter text, actors::compiled_filter filter, time_point now)
-      : query_{store, std::move(filter), now}, found_{.result = {.filter = std::move(text), .made_at = now}} {}
+  plan_reader(const storage::store& store, run_filter text, actors::compiled_filter filter, time_point now, run_query::damage told)
+      : query_{store, std::move(filter), now, std::move(told)}, found_{.result = {.filter = std::move(text), .made_at = now}} {}
 
   struct found {
     plan result{};            // without its token

@@ -33,16 +33,24 @@ void load_definitions(router_state& state, storage::write_transaction& tx) {
   });
 }
 
-void load_event_memory(router_state& state, const storage::snapshot& tx, time_point now) {
+// What is damaged harms itself alone: it is told and passed over.
+storage::damage_visitor teller(actors::turn& now) {
+  return [&now](const position&, const error& why) { now.say_once(why.what()); };
+}
+
+void load_event_memory(actors::turn& turn) {
+  auto& state = turn.state;
+  const auto now = turn.now;
   if (is_planted(actors::fault::duplicate_taken)) return;
   const time_point horizon = now - state.limits.event_memory;
   event_id from;
   auto ms = static_cast<std::uint64_t>(std::max<std::int64_t>(horizon.time_since_epoch().count(), 0));
   for (int i = 5; i >= 0; --i, ms >>= 8) from.bytes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(ms & 0xFF);
-  tx.each_event(from, [&](const storage::event_record& record) {
+  const auto visit = [&](const storage::event_record& record) {
     if (!record.client_id.empty() && record.depth == 0) state.memory.remember(record.name, record.client_id, record.id, nullptr);
     return true;
-  });
+  };
+  turn.tx.each_event(from, visit, teller(turn));
 }
 
 void load_sweeps(actors::turn& now) {
@@ -78,13 +86,14 @@ void load_functions(router_state& state, const storage::snapshot& tx, time_point
 }
 
 // Indexes every run that has not ended; returns those that something must happen to.
-std::vector<run_id> index_runs(router_state& state, const storage::snapshot& tx) {
+std::vector<run_id> index_runs(actors::turn& now) {
   std::vector<run_id> unsettled;
-  tx.each_live_run([&](const storage::run_record& run) {
-    actors::index_run(state, run);
+  const auto visit = [&](const storage::run_record& run) {
+    actors::index_run(now.state, run);
     if (run.status == run_status::running || run.status == run_status::held) unsettled.push_back(run.id);
     return true;
-  });
+  };
+  now.tx.each_live_run(visit, teller(now));
   return unsettled;
 }
 
@@ -113,13 +122,13 @@ recovered recover(storage::store& store, std::shared_ptr<const actors::function_
   load_definitions(state, *tx);
   const bool was_clean = tx->find_meta("clean").has_value();
   if (was_clean) tx->delete_meta("clean");
-  load_event_memory(state, *tx, now);
-  const auto unsettled = index_runs(state, *tx);
+  actors::turn turn{.state = state, .tx = *tx, .out = result.told, .now = now, .entropy = entropy};
+  load_event_memory(turn);
+  const auto unsettled = index_runs(turn);
   load_functions(state, *tx, now);
   constexpr std::size_t all = SIZE_MAX;
   state.outbox_size = tx->oldest_outbox(all).size();
 
-  actors::turn turn{.state = state, .tx = *tx, .out = result.told, .now = now, .entropy = entropy};
   load_sweeps(turn);
   actors::enter_flow(turn);
   state.is_stopping = true;  // nothing gets an actor before the router runs

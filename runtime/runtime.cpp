@@ -6,6 +6,7 @@
 
 #include <caesura/actor_access.hpp>
 
+#include "actors/frame.hpp"
 #include "actors/router_state.hpp"
 #include "actors/transitions/transitions.hpp"
 #include "runtime/query.hpp"
@@ -36,6 +37,13 @@ void check_events(std::span<const event> events, const actors::limits& limits) {
   if (bytes > limits.send_bytes) {
     throw error{errc::invalid_event,
                 "one send has " + std::to_string(bytes) + " bytes; the limit is " + std::to_string(limits.send_bytes)};
+  }
+}
+
+void check_steps(std::vector<remote::finished_step>& steps) {
+  for (auto& step : steps) {
+    detail::check_step_id(step.id);
+    if (step.error) step.error = actors::storable(std::move(*step.error));
   }
 }
 
@@ -90,7 +98,7 @@ void runtime::define(std::vector<function> functions) {
 
 remote::checkpoint_outcome runtime::checkpoint(const run_id& run, std::uint64_t activation, std::vector<remote::finished_step> steps) {
   state_->check_caller("runtime.checkpoint");
-  for (const auto& step : steps) detail::check_step_id(step.id);
+  check_steps(steps);
   state_->admit();
   return state_
       ->ask<remote::checkpoint_outcome>([&](auto reply) {
@@ -102,18 +110,21 @@ remote::checkpoint_outcome runtime::checkpoint(const run_id& run, std::uint64_t 
 void runtime::checkpoint(const run_id& run, std::uint64_t activation, std::vector<remote::finished_step> steps,
                          std::function<void(std::variant<remote::checkpoint_outcome, error>)> done) {
   state_->check_caller("runtime.checkpoint");
-  for (const auto& step : steps) detail::check_step_id(step.id);
+  check_steps(steps);
   state_->admit();
   state_->post(actors::checkpoint_run{.run = run, .activation = activation, .steps = std::move(steps), .reply = std::move(done)});
 }
 
 std::optional<run_info> runtime::get(const run_id& run) const {
   state_->check_caller("runtime.get");
-  const auto snapshot = state_->store().begin_read();
-  const auto found = snapshot->find_run(run);
-  if (!found) return std::nullopt;
-  std::vector<run_info> one{actors::info_of(*found, state_->function_of(*snapshot, *found))};
-  state_->add_places(one);
+  std::vector<run_info> one;
+  {
+    const auto snapshot = state_->store().begin_read();
+    const auto found = snapshot->find_run(run);
+    if (!found) return std::nullopt;
+    one.push_back(actors::info_of(*found, state_->function_of(*snapshot, *found)));
+  }
+  state_->add_places(one);  // waits for the router, which must not wait for a snapshot
   return std::move(one.front());
 }
 
@@ -135,7 +146,7 @@ run_page runtime::list(const run_filter& filter, const page_request& request) co
   state_->check_caller("runtime.list");
   detail::check_page(request);
   const auto now = state_->now();
-  detail::run_query query{state_->store(), detail::check_filter(filter, state_->limits(), now, false), now};
+  detail::run_query query{state_->store(), detail::check_filter(filter, state_->limits(), now, false), now, state_->damage_teller()};
   run_page page;
   page.next = request.before;
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds{1};

@@ -32,7 +32,7 @@ actors::limits limits_of(const options& options, const environment* environment)
   limits.live_state_bytes = options.live_state_bytes;
   limits.commit_delay = std::max(options.commit_delay, duration{0});
   limits.commit_siblings = options.commit_siblings;
-  limits.keep_runs = options.keep_runs;
+  limits.keep_runs = std::max(options.keep_runs, duration{0});
   limits.keep_events = std::max(options.keep_events, limits.event_memory);
   if (environment != nullptr && !environment->is_real) limits.time_per_batch = std::chrono::hours{1};  // in virtual time the test alone ends a batch
   if (environment != nullptr && environment->adjust_limits) environment->adjust_limits(limits);
@@ -103,13 +103,15 @@ void runtime_state::start_router(std::vector<function> functions) {
   }
   actors::step_executor* steps = environment_ != nullptr ? environment_->steps : nullptr;
   if (steps == nullptr) {
-    own_steps_ = std::make_unique<actors::step_threads>(std::max<std::size_t>(options_.step_threads, 1), clock_, limits_.step_result_bytes);
+    own_steps_ = std::make_unique<actors::step_threads>(
+        std::max<std::size_t>(options_.step_threads, 1), clock_, limits_.step_result_bytes,
+        actors::step_thread_ports{.diagnosed = [this](const std::string& text) { tell(text, {}); }});
     steps = own_steps_.get();
   }
   if (environment_ == nullptr) {
     alarm_ = std::make_unique<alarm>(alarm::calls{.ring = [this] { post(actors::fire_timers{}); },
                                                   .jumped = [this](duration by) { post(actors::clock_jumped{.by = by}); },
-                                                  .look = [this] { return tell_slow_steps(); }});
+                                                  .look = [this] { return look_at_steps(); }});
   } else {
     environment_->run_messages = [this] { run_messages(); };
     environment_->run_one_message = [this] { return dynamic_cast<caf::scheduler::test_coordinator&>(system_->scheduler()).try_run_once(); };
@@ -205,7 +207,7 @@ void runtime_state::add_places(std::vector<run_info>& runs) {
   for (const auto& run : runs) {
     if (run.status == run_status::queued) queued.push_back(run.id);
   }
-  if (queued.empty()) return;
+  if (queued.empty() || (hosted_ != nullptr && hosted_->is_this_thread())) return;  // reading is fine there, waiting is not
   const auto places = ask<std::vector<std::optional<std::size_t>>>(
       [&](auto reply) { return actors::find_places{.runs = queued, .reply = std::move(reply)}; });
   std::size_t next = 0;
@@ -251,6 +253,31 @@ std::vector<function_info> runtime_state::functions() const {
   std::vector<function_info> result;
   for (auto& [id, info] : known) result.push_back(std::move(info));
   return result;
+}
+
+void runtime_state::tell_damage(const std::string& text, const run_id& about) {
+  {
+    constexpr std::size_t most_remembered = 1'000;  // what is beyond is not told
+    const std::lock_guard lock{damage_mutex_};
+    if (damage_told_.size() >= most_remembered || !damage_told_.insert(text).second) return;
+  }
+  tell(text, about);
+}
+
+void runtime_state::tell(const std::string& text, const run_id& about) {
+  if (options_.executor == nullptr) {
+    observers_.tell_diagnostic(text, about);
+  } else if (const auto& tell = options_.observer.on_diagnostic) {
+    options_.executor->post([tell, text, about] { tell(text, about); });
+  }
+}
+
+// A thread for steps that could not be made is asked for again; slow steps are told. Gives when to look again.
+std::optional<duration> runtime_state::look_at_steps() {
+  constexpr duration soon = std::chrono::milliseconds{500};
+  const auto next = tell_slow_steps();
+  if (own_steps_ == nullptr || own_steps_->ask_again()) return next;
+  return std::min(next.value_or(soon), soon);
 }
 
 // When to look again.

@@ -4,9 +4,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -56,6 +58,11 @@ class runtime_state {
   // Asks the router where queued runs stand.
   void add_places(std::vector<run_info>& runs);
   void define(std::vector<function> functions);
+  // Tells the observer, once, of a record that a read has passed over.
+  void tell_damage(const std::string& text, const run_id& about);
+  [[nodiscard]] std::function<void(const std::string&, const run_id&)> damage_teller() {
+    return [this](const std::string& text, const run_id& about) { tell_damage(text, about); };
+  }
   [[nodiscard]] std::vector<function_info> functions() const;
   [[nodiscard]] time_point now() const { return clock_.now(); }
   [[nodiscard]] std::uint64_t next_token() noexcept { return ++tokens_; }
@@ -74,6 +81,8 @@ class runtime_state {
   void refuse_on_executor(const actors::command_body& command);
   void wait_for(const caf::actor& ending);
   void run_messages();
+  void tell(const std::string& text, const run_id& about);
+  std::optional<duration> look_at_steps();
   std::optional<duration> tell_slow_steps();
 
   const options options_;
@@ -94,6 +103,8 @@ class runtime_state {
   const hosted_scheduler* hosted_ = nullptr;  // with options.executor
   caf::actor router_;
   router_handle gateway_;  // its requests are answered by the router
+  std::mutex damage_mutex_;
+  std::set<std::string> damage_told_;
   std::atomic<std::size_t> waiting_{0};
   std::atomic<std::uint64_t> tokens_{0};
   std::atomic<bool> is_stopped_{false};

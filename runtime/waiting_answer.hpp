@@ -27,11 +27,12 @@ class waiting_answer {
     return answer_.has_value();
   }
 
-  // nullopt after `timeout`; none: waits for ever. Throws an answer that is an error.
+  // nullopt after `timeout`; none, or more than a hundred years: waits for ever. Throws an answer that is an error.
   std::optional<T> wait(std::optional<duration> timeout) {
     std::unique_lock lock{mutex_};
     const auto is_answered = [&] { return answer_.has_value(); };
-    if (!timeout) {
+    constexpr duration longest = days{365 * 100};  // beyond it a deadline would not fit the clock
+    if (!timeout || *timeout > longest) {
       is_there_.wait(lock, is_answered);
     } else if (!is_there_.wait_for(lock, *timeout, is_answered)) {
       return std::nullopt;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace caesura::storage {
@@ -114,5 +115,7 @@ inline constexpr std::size_t nesting_limit = 128;
 [[nodiscard]] std::optional<std::size_t> first_fault(std::string_view msgpack) noexcept;
 
 [[nodiscard]] bool is_utf8(std::string_view text) noexcept;
+// The text with U+FFFD in place of each byte that is no UTF-8; what is longer than `most_bytes` is cut between characters and ends in an ellipsis.
+[[nodiscard]] std::string to_utf8(std::string_view text, std::size_t most_bytes);
 
 }  // namespace caesura::storage

@@ -147,6 +147,9 @@ struct run_record {
   bool operator==(const run_record&) const = default;
 };
 
+// The events that started the run.
+[[nodiscard]] inline std::vector<event_id> events_of(const run_record& run) { return run.events.empty() ? std::vector{run.event} : run.events; }
+
 using step_record = step_info;
 
 enum class system_event : std::uint8_t { finished = 0, failed = 1, cancelled = 2 };

@@ -21,6 +21,18 @@ Record decoded(table where, std::string_view key, std::string_view bytes) {
   return std::move(*record);
 }
 
+// nullopt: it cannot be read, and `damaged` has been told.
+template <class Record>
+std::optional<Record> readable(table where, std::string_view key, std::string_view bytes, const damage_visitor& damaged) {
+  try {
+    return decoded<Record>(where, key, bytes);
+  } catch (const error& e) {
+    if (!damaged) throw;
+    damaged(id_at_end<position>(key).value_or(position{}), e);
+    return std::nullopt;
+  }
+}
+
 template <class Record>
 std::optional<Record> found(const lmdb_transaction& tx, table where, std::string_view key) {
   const auto bytes = tx.get(where, key);
@@ -74,9 +86,10 @@ void snapshot::each_definition(const std::function<bool(std::uint64_t, const def
   });
 }
 
-void snapshot::each_live_run(const std::function<bool(const run_record&)>& visit) const {
+void snapshot::each_live_run(const std::function<bool(const run_record&)>& visit, const damage_visitor& damaged) const {
   transaction_->each_from(table::live_runs, {}, [&](std::string_view key, std::string_view value) {
-    return visit(decoded<run_record>(table::live_runs, key, value));
+    const auto run = readable<run_record>(table::live_runs, key, value, damaged);
+    return !run || visit(*run);
   });
 }
 
@@ -87,9 +100,10 @@ void snapshot::each_live_status(const std::function<bool(run_status)>& visit) co
   });
 }
 
-void snapshot::each_event(const event_id& from, const std::function<bool(const event_record&)>& visit) const {
+void snapshot::each_event(const event_id& from, const std::function<bool(const event_record&)>& visit, const damage_visitor& damaged) const {
   transaction_->each_from(table::events, key_of(from), [&](std::string_view key, std::string_view value) {
-    return visit(decoded<event_record>(table::events, key, value));
+    const auto event = readable<event_record>(table::events, key, value, damaged);
+    return !event || visit(*event);
   });
 }
 
@@ -154,9 +168,10 @@ std::vector<run_id> snapshot::live_ids(const run_id& after, std::size_t limit) c
 
 std::size_t snapshot::live_count() const { return transaction_->count(table::live_runs); }
 
-void snapshot::each_ended_run(const run_id& from, const std::function<bool(const run_record&)>& visit) const {
+void snapshot::each_ended_run(const run_id& from, const std::function<bool(const run_record&)>& visit, const damage_visitor& damaged) const {
   transaction_->each_from(table::ended_runs, key_of(from), [&](std::string_view key, std::string_view value) {
-    return visit(decoded<run_record>(table::ended_runs, key, value));
+    const auto run = readable<run_record>(table::ended_runs, key, value, damaged);
+    return !run || visit(*run);
   });
 }
 
@@ -172,19 +187,20 @@ std::optional<bulk_record> snapshot::find_bulk(const bulk_id& id) const {
   return found<bulk_record>(*transaction_, table::bulk_jobs, key_of(id));
 }
 
-std::vector<std::pair<bulk_id, bulk_record>> snapshot::newest_bulks(std::size_t limit) const {
+std::vector<std::pair<bulk_id, bulk_record>> snapshot::newest_bulks(std::size_t limit, const damage_visitor& damaged) const {
   std::vector<std::pair<bulk_id, bulk_record>> result;
   if (limit == 0) return result;
   transaction_->each_before(table::bulk_jobs, {}, [&](std::string_view key, std::string_view value) {
-    result.emplace_back(id_of<bulk_id>(table::bulk_jobs, key), decoded<bulk_record>(table::bulk_jobs, key, value));
+    if (auto job = readable<bulk_record>(table::bulk_jobs, key, value, damaged)) result.emplace_back(id_of<bulk_id>(table::bulk_jobs, key), std::move(*job));
     return result.size() < limit;
   });
   return result;
 }
 
-void snapshot::each_plan(const std::function<bool(const plan_id&, const plan_record&)>& visit) const {
+void snapshot::each_plan(const std::function<bool(const plan_id&, const plan_record&)>& visit, const damage_visitor& damaged) const {
   transaction_->each_from(table::plans, {}, [&](std::string_view key, std::string_view value) {
-    return visit(id_of<plan_id>(table::plans, key), decoded<plan_record>(table::plans, key, value));
+    const auto plan = readable<plan_record>(table::plans, key, value, damaged);
+    return !plan || visit(id_of<plan_id>(table::plans, key), *plan);
   });
 }
 
@@ -218,9 +234,10 @@ void snapshot::each_function_state(const std::function<bool(std::string_view, co
 
 std::optional<flow_record> snapshot::find_flow(std::uint64_t id) const { return found<flow_record>(*transaction_, table::flow, key_of(id)); }
 
-void snapshot::each_flow(std::uint64_t from, const std::function<bool(std::uint64_t, const flow_record&)>& visit) const {
+void snapshot::each_flow(std::uint64_t from, const std::function<bool(std::uint64_t, const flow_record&)>& visit, const damage_visitor& damaged) const {
   transaction_->each_from(table::flow, key_of(from), [&](std::string_view key, std::string_view value) {
-    return visit(number_at(key), decoded<flow_record>(table::flow, key, value));
+    const auto flow = readable<flow_record>(table::flow, key, value, damaged);
+    return !flow || visit(number_at(key), *flow);
   });
 }
 

@@ -26,11 +26,16 @@ struct store::state {
   directory_lock lock;
   std::string file;
   mutable std::shared_mutex reopening;  // snapshots share it; reopen() has it alone
-  std::unique_ptr<lmdb_environment> environment;
+  std::unique_ptr<lmdb_environment> environment;  // null: it could not be opened anew
   std::uint64_t commits = 0;
 
   explicit state(store_options given) : options{std::move(given)}, lock{options.directory}, file{options.directory + "/caesura.mdb"} {
     open();
+  }
+  // Held by whoever reads it. Throws error{storage_failed} while there is none.
+  const lmdb_environment& opened() const {
+    if (environment == nullptr) throw error{errc::storage_failed, "the store " + file + " could not be opened anew; the next write tries again"};
+    return *environment;
   }
   void open() { environment = std::make_unique<lmdb_environment>(file, options.map_size_bytes, options.max_readers); }
 };
@@ -81,12 +86,20 @@ store::~store() = default;
 
 std::unique_ptr<snapshot> store::begin_read() const {
   std::shared_lock guard{state_->reopening};
-  auto transaction = std::make_unique<lmdb_transaction>(*state_->environment, access::read);
+  auto transaction = std::make_unique<lmdb_transaction>(state_->opened(), access::read);
   return std::make_unique<guarded_snapshot>(std::move(guard), std::move(transaction));
 }
 
 std::unique_ptr<write_transaction> store::begin_write() {
-  auto transaction = std::make_unique<lmdb_transaction>(*state_->environment, access::write);
+  std::unique_ptr<lmdb_transaction> transaction;
+  if (state_->environment == nullptr) reopen();  // nobody but the writer replaces it
+  try {
+    transaction = std::make_unique<lmdb_transaction>(state_->opened(), access::write);
+  } catch (const error& e) {
+    if (e.code() != errc::outcome_unknown) throw;
+    reopen();
+    transaction = std::make_unique<lmdb_transaction>(state_->opened(), access::write);
+  }
   return std::unique_ptr<write_transaction>{new write_transaction{std::move(transaction), *this}};
 }
 
@@ -100,7 +113,7 @@ const store_options& store::options() const noexcept { return state_->options; }
 
 std::size_t store::file_size_bytes() const {
   const std::shared_lock guard{state_->reopening};
-  return state_->environment->used_bytes();
+  return state_->opened().used_bytes();
 }
 
 write_transaction::write_transaction(std::unique_ptr<lmdb_transaction> transaction, store& owner)
@@ -220,7 +233,9 @@ void write_transaction::put_replay(const event_id& event, const run_id& run) { p
 void write_transaction::purge_run(const run_record& run, std::string_view function) {
   for (std::uint32_t sequence = 0; sequence < run.step_count; ++sequence) remove(table::steps, step_key(run.id, sequence));
   remove(table::runs_by_function, hashed_key(hash_text(function), run.id));
-  if (!run.replay_of.is_nil()) remove(table::runs_by_event, key_of(run.event) + key_of(run.id));
+  if (!run.replay_of.is_nil()) {
+    for (const auto& event : events_of(run)) remove(table::runs_by_event, key_of(event) + key_of(run.id));
+  }
   remove(table::ended_runs, key_of(run.id));
 }
 

@@ -37,6 +37,9 @@ struct id_page {
   bool has_more{false};
 };
 
+// Told of a record that cannot be decoded, by the id at the end of its key (nil: there is none).
+using damage_visitor = std::function<void(const position&, const error&)>;
+
 // A consistent snapshot. Reading what is not there is an expected miss (nullopt, empty); a record that fails its checksum or does not
 // decode throws error{store_corrupt} naming table and key. Used by one thread, for a short time only: a snapshot that is held makes
 // the file grow. Neither copies nor moves out of its thread.
@@ -54,11 +57,11 @@ class snapshot {
   [[nodiscard]] std::vector<step_record> steps_of(const run_id& id, std::uint32_t from = 0, std::size_t limit = SIZE_MAX) const;
   [[nodiscard]] std::optional<definition_record> find_definition(std::uint64_t hash) const;
 
-  // Calls `visit` for each, in key order, until it returns false.
+  // Calls `visit` for each, in key order, until it returns false. Where `damaged` is given, it is told of what cannot be decoded, and the walk goes on.
   void each_definition(const std::function<bool(std::uint64_t, const definition_record&)>& visit) const;
-  void each_live_run(const std::function<bool(const run_record&)>& visit) const;
+  void each_live_run(const std::function<bool(const run_record&)>& visit, const damage_visitor& damaged = {}) const;
   void each_live_status(const std::function<bool(run_status)>& visit) const;
-  void each_event(const event_id& from, const std::function<bool(const event_record&)>& visit) const;
+  void each_event(const event_id& from, const std::function<bool(const event_record&)>& visit, const damage_visitor& damaged = {}) const;
   // Events with this name whose id is >= `from`, oldest first.
   void each_event_named(std::string_view name, const event_id& from, const std::function<bool(const event_record&)>& visit) const;
   // Events with this name (empty: all) whose id is < `before` (nil: from the newest), newest first.
@@ -71,7 +74,7 @@ class snapshot {
   [[nodiscard]] std::vector<run_id> live_ids(const run_id& after, std::size_t limit) const;
   [[nodiscard]] std::size_t live_count() const;
   // Ended runs from `from` on, oldest first.
-  void each_ended_run(const run_id& from, const std::function<bool(const run_record&)>& visit) const;
+  void each_ended_run(const run_id& from, const std::function<bool(const run_record&)>& visit, const damage_visitor& damaged = {}) const;
   // Runs invoked by `parent` that have not ended, with ids beyond `after`, at most `limit`.
   [[nodiscard]] std::vector<run_id> children_of(const run_id& parent, const run_id& after, std::size_t limit) const;
   // True when a replay of a run of this event is stored.
@@ -79,8 +82,8 @@ class snapshot {
 
   [[nodiscard]] std::optional<bulk_record> find_bulk(const bulk_id& id) const;
   // Newest first, at most `limit`.
-  [[nodiscard]] std::vector<std::pair<bulk_id, bulk_record>> newest_bulks(std::size_t limit) const;
-  void each_plan(const std::function<bool(const plan_id&, const plan_record&)>& visit) const;
+  [[nodiscard]] std::vector<std::pair<bulk_id, bulk_record>> newest_bulks(std::size_t limit, const damage_visitor& damaged = {}) const;
+  void each_plan(const std::function<bool(const plan_id&, const plan_record&)>& visit, const damage_visitor& damaged = {}) const;
   [[nodiscard]] std::optional<plan_record> find_plan(const plan_id& id) const;
   // All ids of a plan, ascending.
   [[nodiscard]] std::vector<run_id> plan_ids(const plan_id& id) const;
@@ -88,7 +91,7 @@ class snapshot {
   void each_function_state(const std::function<bool(std::string_view, const function_state_record&)>& visit) const;
 
   [[nodiscard]] std::optional<flow_record> find_flow(std::uint64_t id) const;
-  void each_flow(std::uint64_t from, const std::function<bool(std::uint64_t, const flow_record&)>& visit) const;
+  void each_flow(std::uint64_t from, const std::function<bool(std::uint64_t, const flow_record&)>& visit, const damage_visitor& damaged = {}) const;
 
   // Run ids of one function (empty: of all), strictly older than `before` (nil: from the newest), newest first.
   [[nodiscard]] id_page runs_of(std::string_view function, const run_id& before, std::size_t limit) const;
@@ -161,7 +164,8 @@ class write_transaction final : public snapshot {
 
 // A directory with one LMDB file. One process and one `store` at a time may open it: the constructor throws error{store_locked} with
 // the holder's name and process id. Throws error{store_newer} on a newer format, error{storage_failed} when the directory cannot be
-// made or used. begin_write: one at a time, by one thread. begin_read: any thread.
+// made or used. begin_write: one at a time, by one thread; opens the file anew where that has become necessary. begin_read: any thread; error{storage_failed}
+// while the file could not be opened anew.
 class store {
  public:
   explicit store(store_options options);
@@ -172,7 +176,8 @@ class store {
   [[nodiscard]] std::unique_ptr<snapshot> begin_read() const;
   [[nodiscard]] std::unique_ptr<write_transaction> begin_write();
 
-  // After error{outcome_unknown}: closes and opens the file anew, waiting until snapshots under way are gone.
+  // After error{outcome_unknown}: closes and opens the file anew, waiting until snapshots under way are gone. When that fails, the next call or the next
+  // begin_write tries again.
   void reopen();
 
   [[nodiscard]] const store_options& options() const noexcept;

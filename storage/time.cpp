@@ -239,9 +239,7 @@ std::optional<duration> parse_duration(std::string_view text) {
   reader rest{text};
   const bool is_negative = rest.accept("-");
   if (!is_negative) rest.accept("+");
-  if (text.ends_with('0') && text.size() == (text.front() == '0' ? 1U : 2U) && text.find_first_of("123456789") == text.npos) {
-    return duration{0};
-  }
+  if (text == "0" || text == "-0" || text == "+0") return duration{0};
   const auto sum = read_components(rest);
   if (!sum) return std::nullopt;
   const wide ms = *sum / ms_in_ns;

@@ -1,7 +1,9 @@
-// Whether bytes from outside are what they claim: first_fault, is_utf8.
+// Whether bytes from outside are what they claim: first_fault, is_utf8; and what stands in for what is not: to_utf8.
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <string>
 
 #include "storage/document_view.hpp"
 #include "storage/msgpack_head.hpp"
@@ -113,6 +115,25 @@ std::optional<std::size_t> first_fault(std::string_view msgpack) noexcept {
   }
   if (at == limit) return std::nullopt;
   return static_cast<std::size_t>(at - begin);
+}
+
+std::string to_utf8(std::string_view text, std::size_t most_bytes) {
+  constexpr std::string_view replacement = "\xEF\xBF\xBD";  // U+FFFD
+  constexpr std::string_view ellipsis = "\xE2\x80\xA6";
+  std::string result;
+  for (const char *at = text.data(), *const end = at + text.size(); at != end && result.size() <= most_bytes;) {
+    const char* const after = at + std::min(skip_ascii(at, end) - at, static_cast<std::ptrdiff_t>(most_bytes + 1));
+    result.append(at, after);
+    if ((at = after) == end || result.size() > most_bytes) continue;
+    const auto length = character_length(at, end);
+    length == 0 ? result.append(replacement) : result.append(at, length);
+    at += std::max<std::size_t>(length, 1);
+  }
+  if (result.size() <= most_bytes) return result;
+  auto kept = most_bytes - std::min(most_bytes, ellipsis.size());
+  while (kept > 0 && is_continuation(result[kept])) --kept;
+  result.resize(kept);
+  return result.append(ellipsis);
 }
 
 }  // namespace caesura::storage

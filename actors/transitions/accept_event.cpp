@@ -125,14 +125,15 @@ accepted_event accept_event(turn& now, const event& value, std::uint8_t depth) {
                                .time = value.time.value_or(now.now),
                                .depth = depth},
                               {});
-  if (!value.id.empty()) now.state.memory.remember(value.name, value.id, accepted.id, &now.state.undo);
+  if (value.id.empty()) return accepted;
+  constexpr std::size_t forgotten_for_one = 16;  // more than is taken, so that what has piled up goes, too
+  now.state.memory.forget_before(now.now - now.state.limits.event_memory, forgotten_for_one);
+  now.state.memory.remember(value.name, value.id, accepted.id, &now.state.undo);
   return accepted;
 }
 
 void apply(turn& now, const accept_events& command) {
-  constexpr std::size_t forgotten_a_turn = 16;
   refuse_conflicts(now, command.events);
-  now.state.memory.forget_before(now.now - now.state.limits.event_memory, forgotten_a_turn);
   std::vector<accepted_event> accepted;
   accepted.reserve(command.events.size());
   for (const auto& value : command.events) accepted.push_back(accept_event(now, value, 0));

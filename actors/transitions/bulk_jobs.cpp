@@ -39,7 +39,13 @@ bool is_meant(turn& now, const open_sweep& sweep, const storage::run_record& run
   if (sweep.ids) return std::ranges::binary_search(*sweep.ids, run.id);
   std::string fault;
   const auto& function = now.state.definition_of(run).record.function;
-  const bool result = matches(*sweep.filter, run, function, sweep.job->created_at, now.tx, &fault);
+  bool result = false;
+  try {
+    result = matches(*sweep.filter, run, function, sweep.job->created_at, now.tx, &fault);
+  } catch (const error& e) {
+    if (e.code() != errc::store_corrupt) throw;
+    fault = e.what();  // of its event, read before anything is written: it harms no other run
+  }
   if (!fault.empty()) now.say(fault, run.id);
   return result;
 }
@@ -61,6 +67,17 @@ void cancel_meant(turn& now, const open_sweep& sweep, const storage::run_record&
   ++(outcome == cancel_outcome::cancelled ? counts.cancelled : counts.cancelling);
 }
 
+bool was_ended_by(turn& now, const open_sweep& sweep, const run_id& id) {
+  try {
+    const auto ended = now.tx.find_run(id);
+    return ended && is_counted(*ended, sweep.place);
+  } catch (const error& e) {
+    if (e.code() != errc::store_corrupt) throw;
+    now.say_once(e.what());
+    return false;
+  }
+}
+
 // One run of the job's set, in its turn.
 void look_at(turn& now, const open_sweep& sweep, const run_id& id) {
   auto& counts = sweep.job->counts;
@@ -68,8 +85,7 @@ void look_at(turn& now, const open_sweep& sweep, const run_id& id) {
   const auto before = find_live(now, id);
   if (before == nullptr) {
     if (!sweep.ids) return;
-    const auto ended = now.tx.find_run(id);
-    if (!ended || !is_counted(*ended, sweep.place)) ++counts.already_ended;
+    if (!was_ended_by(now, sweep, id)) ++counts.already_ended;
     return;
   }
   if (is_counted(*before, sweep.place)) return;
@@ -110,13 +126,16 @@ bool replay_pinned(turn& now, open_sweep& sweep) {
   for (; left > 0 && job.next < sweep.ids->size(); --left) {
     const auto& id = (*sweep.ids)[job.next++];
     ++job.counts.looked_at;
+    std::optional<replay_source> source;
     try {
-      replay(now, id, job.from_step);
-      ++job.counts.replayed;
+      source = read_replay(now, id, job.from_step);
     } catch (const error& e) {
       if (!is_refused_replay(e.code())) throw;
       if (++job.counts.refused <= 10) now.say(std::string{"bulk replay: "} + e.what(), id);
+      continue;
     }
+    replay(now, *source);
+    ++job.counts.replayed;
   }
   return job.next >= sweep.ids->size();
 }

@@ -46,27 +46,27 @@ struct gcra {
     const auto interval = std::max(nanoseconds{1}, nanoseconds{period} / std::max<std::uint32_t>(limit, 1));
     return {.interval = interval, .tolerance = interval * more_at_once};
   }
-  // Zero if it is further than anything that came until now can have moved it: a clock that was ahead for a moment does not close the way for as long.
-  // Less than zero for what has passed since the millisecond began in which it lies: the clock knows no less, and none of the rate is to be lost over it.
+  // No further than one that was let through just now leaves it: what is stored beyond that was stored while the clock was ahead. Less than zero for what
+  // has passed since the millisecond began in which it lies: the clock knows no less, and none of the rate is to be lost over it.
   [[nodiscard]] nanoseconds ahead(const std::optional<storage::flow_record>& record, time_point now) const {
     constexpr duration tick{1};
     if (!record || record->at < now - tick) return {};
     if (record->at < now) return record->beyond_ns > 0 ? nanoseconds{record->beyond_ns} - tick : nanoseconds{0};
-    if (record->at - now > std::chrono::ceil<duration>(interval + tolerance)) return {};
-    return nanoseconds{record->at - now} + nanoseconds{record->beyond_ns};
+    const auto most = interval + tolerance;
+    if (record->at - now > std::chrono::ceil<duration>(most)) return most;
+    return std::min(most, nanoseconds{record->at - now} + nanoseconds{record->beyond_ns});
   }
   [[nodiscard]] bool conforms(nanoseconds ahead) const { return ahead <= tolerance; }
   // When the next may come; now, if it may.
   [[nodiscard]] time_point opens(nanoseconds ahead, time_point now) const {
     return now + std::chrono::ceil<duration>(std::max(nanoseconds{0}, ahead - tolerance));
   }
-  // What is kept once one has come.
-  [[nodiscard]] storage::flow_record after(nanoseconds ahead, time_point now, flow_kind kind, const std::string& function) const {
-    const auto next = ahead + interval;
-    const auto whole = std::chrono::floor<duration>(next);
-    return {.kind = kind, .function = function, .at = now + whole, .beyond_ns = static_cast<std::uint32_t>((next - whole).count())};
-  }
 };
+
+storage::flow_record arrival_record(flow_kind kind, const std::string& function, std::chrono::nanoseconds ahead, time_point now) {
+  const auto whole = std::chrono::floor<duration>(ahead);
+  return {.kind = kind, .function = function, .at = now + whole, .beyond_ns = static_cast<std::uint32_t>((ahead - whole).count())};
+}
 
 gcra of(const caesura::throttle& rule) { return gcra::of(rule.limit, rule.period, rule.burst); }
 
@@ -76,9 +76,14 @@ bool passes_rate_limit(turn& now, const registered_function& fn, const storage::
   if (!key) return true;
   constexpr std::uint32_t spread = 10;
   const auto rate = gcra::of(rule.limit, rule.period, rule.limit / spread);
-  const auto ahead = rate.ahead(now.tx.find_flow(*key), now.now);
-  if (!rate.conforms(ahead)) return false;
-  now.tx.put_flow(*key, rate.after(ahead, now.now, flow_kind::rate_limit, fn.code.id));
+  const auto before = now.tx.find_flow(*key);
+  const auto ahead = rate.ahead(before, now.now);
+  const auto keep = [&](std::chrono::nanoseconds value) { now.tx.put_flow(*key, arrival_record(flow_kind::rate_limit, fn.code.id, value, now.now)); };
+  if (!rate.conforms(ahead)) {
+    if (before->at - now.now > std::chrono::ceil<duration>(ahead)) keep(ahead);  // else it would move along with the clock
+    return false;
+  }
+  keep(ahead + rate.interval);
   return true;
 }
 
@@ -275,20 +280,22 @@ void pass_throttle(turn& now, const storage::run_record& run) {
   const auto* fn = now.state.functions->find(now.state.definition_of(run).record.function);
   if (fn == nullptr || fn->flow == nullptr || !fn->flow->throttle) return;
   const auto rate = of(*fn->flow->throttle);
-  const auto after = rate.after(rate.ahead(now.tx.find_flow(run.throttle), now.now), now.now, flow_kind::throttle, fn->code.id);
-  now.tx.put_flow(run.throttle, after);
-  if (const auto opens = rate.opens(rate.ahead(after, now.now), now.now); opens > now.now) now.state.queue.close_until(run.throttle, opens, now.state.undo);
+  // A run that may start conforms: what is stored beyond that was stored while the clock was ahead.
+  const auto ahead = std::min(rate.ahead(now.tx.find_flow(run.throttle), now.now), rate.tolerance) + rate.interval;
+  now.tx.put_flow(run.throttle, arrival_record(flow_kind::throttle, fn->code.id, ahead, now.now));
+  if (const auto opens = rate.opens(ahead, now.now); opens > now.now) now.state.queue.close_until(run.throttle, opens, now.state.undo);
 }
 
 void enter_flow(turn& now) {
   auto& state = now.state;
+  const auto tell_damage = [&](const position&, const error& why) { now.say_once(why.what()); };
   now.tx.each_flow(0, [&](std::uint64_t key, const storage::flow_record& record) {
     const auto* fn = record.kind == flow_kind::throttle ? state.functions->find(record.function) : nullptr;
     if (fn == nullptr || fn->flow == nullptr || !fn->flow->throttle || is_planted(fault::throttle_opened_by_restart)) return true;
     const auto rate = of(*fn->flow->throttle);
     if (const auto opens = rate.opens(rate.ahead(record, now.now), now.now); opens > now.now) state.queue.close_until(key, opens, state.undo);
     return true;
-  });
+  }, tell_damage);
   state.undo.add([&state, ticks = state.ticks, crons = state.crons] {
     state.ticks = ticks;
     state.crons = crons;
@@ -301,9 +308,10 @@ void enter_flow(turn& now) {
       const auto& trigger = fn.flow->crons[i];
       const auto key = cron_key(fn, trigger);
       const auto known = now.tx.find_flow(key);
-      const auto next = known ? std::optional{known->at} : trigger.schedule.next_after(now.now);
+      auto next = trigger.schedule.next_after(now.now);
+      if (known && (!next || known->at < *next)) next = known->at;  // a later one was stored while the clock was ahead
       if (!next) continue;
-      if (!known) now.tx.put_flow(key, {.kind = flow_kind::cron, .function = fn.code.id, .at = *next, .cron = trigger.text});
+      if (!known || known->at != *next) now.tx.put_flow(key, {.kind = flow_kind::cron, .function = fn.code.id, .at = *next, .cron = trigger.text});
       state.crons.insert_or_assign(key, cron_place{fn.code.id, i});
       state.ticks.insert({with_jitter(trigger, key, *next), key});
     }
@@ -329,6 +337,20 @@ void fire_crons(turn& now) {
   }
 }
 
+namespace {
+
+// A damaged one counts as live: nobody knows better.
+bool is_live(turn& now, const run_id& run) {
+  try {
+    return now.tx.find_live_run(run).has_value();
+  } catch (const error& e) {
+    if (e.code() != errc::store_corrupt) throw;
+    return true;
+  }
+}
+
+}  // namespace
+
 bool purge_flow(turn& now, purge_state& purge) {
   std::vector<std::uint64_t> over;
   std::size_t left = now.state.limits.purge_slice;
@@ -345,12 +367,12 @@ bool purge_flow(turn& now, purge_state& purge) {
       case flow_kind::throttle: is_over = record.at <= now.now; break;
       case flow_kind::debounce:
       case flow_kind::batch:
-      case flow_kind::singleton: is_over = !now.tx.find_live_run(record.run); break;
+      case flow_kind::singleton: is_over = !is_live(now, record.run); break;
       case flow_kind::cron: is_over = fn != nullptr && !now.state.crons.contains(key); break;
     }
     if (is_over) over.push_back(key);
     return true;
-  });
+  }, [&](const position&, const error& why) { now.say_once(why.what()); });
   for (const auto key : over) now.tx.delete_flow(key);
   return is_done;
 }

@@ -9,11 +9,24 @@ namespace caesura::actors {
 
 namespace {
 
-event_id first_event_at(time_point time) {
-  event_id id;
-  auto ms = static_cast<std::uint64_t>(std::max<std::int64_t>(time.time_since_epoch().count(), 0));
-  for (int i = 5; i >= 0; --i, ms >>= 8) id.bytes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(ms & 0xFF);
-  return id;
+// What is damaged stays where it is, is said once, and keeps nothing else from being purged.
+bool is_stored(turn& now, const run_id& run) {
+  try {
+    return now.tx.find_run(run).has_value();
+  } catch (const error& e) {
+    if (e.code() != errc::store_corrupt) throw;
+    now.say_once(e.what());
+    return true;
+  }
+}
+
+const definition* definition_of(turn& now, const storage::run_record& run) {
+  try {
+    return &now.state.definition_of(run);
+  } catch (const error& e) {
+    now.say_once(e.what());
+    return nullptr;
+  }
 }
 
 // True when all ended runs have been looked at.
@@ -23,40 +36,54 @@ bool purge_runs(turn& now, purge_state& purge) {
   std::size_t left = now.state.limits.purge_slice;
   const auto from = purge.runs;
   bool is_done = true;
-  now.tx.each_ended_run(from, [&](const storage::run_record& run) {
+  const auto visit = [&](const storage::run_record& run) {
     if (run.id == from) return true;
-    if (left-- == 0 || run.created_at > horizon) {  // a run ends after its creation: none beyond is old
-      is_done = run.created_at > horizon;
+    // A run ends after its creation, so none beyond is old; but for one that was created while the clock was ahead.
+    const bool is_young = run.created_at > horizon && run.created_at <= now.now;
+    if (left-- == 0 || is_young) {
+      is_done = is_young;
       return false;
     }
     purge.runs = run.id;
     if (run.ended_at.value_or(now.now) <= horizon) old.push_back(run);
     return true;
+  };
+  now.tx.each_ended_run(from, visit, [&](const position& id, const error& why) {
+    purge.runs = id_cast<run_id>(id);
+    now.say_once(why.what());
   });
-  for (const auto& run : old) now.tx.purge_run(run, now.state.definition_of(run).record.function);
+  for (const auto& run : old) {
+    if (const auto* def = definition_of(now, run)) now.tx.purge_run(run, def->record.function);
+  }
   return is_done;
 }
 
 bool is_needed(turn& now, const storage::event_record& event) {
-  return std::ranges::any_of(event.runs, [&](const run_id& run) { return now.tx.find_run(run).has_value(); }) || now.tx.has_replay(event.id);
+  return std::ranges::any_of(event.runs, [&](const run_id& run) { return is_stored(now, run); }) || now.tx.has_replay(event.id);
 }
 
 bool purge_events(turn& now, purge_state& purge) {
   const auto keep = std::max(now.state.limits.keep_events, now.state.limits.event_memory);
-  const event_id horizon = first_event_at(now.now - keep);
+  const time_point horizon = now.now - keep;
   std::vector<storage::event_record> old;
   std::size_t left = now.state.limits.purge_slice;
   const auto from = purge.events;
   bool is_done = true;
-  now.tx.each_event(from, [&](const storage::event_record& event) {
+  const auto visit = [&](const storage::event_record& event) {
     if (event.id == from) return true;
-    if (left-- == 0 || event.id >= horizon) {
-      is_done = event.id >= horizon;
+    // Ids never go back, so that those of events are ahead of the clock once it has been set back.
+    const bool is_young = event.received_at >= horizon && event.received_at <= now.now;
+    if (left-- == 0 || is_young) {
+      is_done = is_young;
       return false;
     }
     purge.events = event.id;
-    if (!is_needed(now, event)) old.push_back(event);
+    if (event.received_at < horizon && !is_needed(now, event)) old.push_back(event);
     return true;
+  };
+  now.tx.each_event(from, visit, [&](const position& id, const error& why) {
+    purge.events = id_cast<event_id>(id);
+    now.say_once(why.what());
   });
   for (const auto& event : old) now.tx.purge_event(event);
   if (!old.empty() && old.back().id > purge.events_kept_from) {
@@ -67,19 +94,23 @@ bool purge_events(turn& now, purge_state& purge) {
 }
 
 void purge_jobs(turn& now) {
+  const auto tell = [&](const position&, const error& why) { now.say_once(why.what()); };
   std::vector<plan_id> plans;
-  now.tx.each_plan([&](const plan_id& id, const storage::plan_record& plan) {
-    if (plan.created_at + now.state.limits.keep_plans > now.now) return false;
+  const auto visit = [&](const plan_id& id, const storage::plan_record& plan) {
+    const auto good_until = plan.created_at + now.state.limits.keep_plans;
+    if (good_until > now.now) return plan.created_at > now.now;  // none beyond is older, but for those made while the clock was ahead
     const bool is_used = std::ranges::any_of(now.state.sweeps, [&](const open_sweep& s) { return s.job && s.job->plan == id; });
     if (!is_used) plans.push_back(id);
     return true;
-  });
+  };
+  now.tx.each_plan(visit, tell);
   for (const auto& id : plans) now.tx.delete_plan(id);
   constexpr std::size_t jobs_kept = 1'000;
-  const auto jobs = now.tx.newest_bulks(SIZE_MAX);
+  const auto jobs = now.tx.newest_bulks(SIZE_MAX, tell);
+  const time_point horizon = now.now - now.state.limits.keep_runs;
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     const auto& [id, job] = jobs[i];
-    if (job.ended_at && (*job.ended_at + now.state.limits.keep_runs <= now.now || i >= jobs_kept)) now.tx.delete_bulk(id);
+    if (job.ended_at && (*job.ended_at <= horizon || i >= jobs_kept)) now.tx.delete_bulk(id);
   }
 }
 
@@ -113,6 +144,8 @@ void apply(turn& now, const clock_jumped& command) {
   auto& purge = now.state.purge;
   now.state.undo.add([&purge, before = purge] { purge = before; });
   purge.not_before = now.now + days{1};
+  purge.next_at = purge.not_before;  // the earlier time may be far beyond, by a clock that was ahead
+  enter_flow(now);                   // so may the next ticks and openings
   now.say("the clock jumped by " + to_string(command.by) + ": sleeps and timeouts follow it, and nothing is purged for a day");
 }
 

@@ -74,8 +74,15 @@ void apply(turn& now, const start_bulk& command);
 void apply(turn& now, const stop_bulk& command);
 
 // replay_run.cpp
-// Throws one of the refusals of is_refused_replay before it writes.
-run_id replay(turn& now, const run_id& id, const std::string& from_step);
+// What a replay is made of. Throws one of the refusals of is_refused_replay.
+struct replay_source {
+  storage::run_record run{};
+  const registered_function* function{nullptr};
+  storage::event_record trigger{};
+  std::vector<storage::step_record> kept{};
+};
+[[nodiscard]] replay_source read_replay(turn& now, const run_id& id, const std::string& from_step);
+run_id replay(turn& now, const replay_source& from);
 [[nodiscard]] bool is_refused_replay(errc code);
 void apply(turn& now, const replay_run& command);
 

@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <map>
+
 #include "tests/support/bench.hpp"
 
 namespace {
@@ -210,6 +212,74 @@ BOOST_FIXTURE_TEST_CASE(a_run_that_is_touched_first_asks_the_events_still_worked
   const auto ended = store.begin_read()->find_run(run.order.run).value();
   BOOST_TEST((ended.status == run_status::cancelled));
   BOOST_TEST((ended.cancelled_by->source == cancel_source::event));  // the event came first in the order
+}
+
+BOOST_FIXTURE_TEST_CASE(whoever_asks_for_the_stop_is_answered, bench) {
+  const auto run = started_run();
+  int answered = 0;
+  for (int i = 0; i < 2; ++i) take(stop_runs{.reply = [&](auto) { ++answered; }});
+  core->flush();
+  BOOST_TEST(answered == 0);
+  take(report(run, next_kind::left));
+  core->flush();
+  BOOST_TEST(answered == 2);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_stop_does_not_wait_for_a_turn_of_the_routers_own_that_cannot_be_recorded, bench) {
+  fails_at_commit = true;
+  take(purge_slice{});
+  core->flush();
+  fails_at_commit = false;
+  bool is_answered = false;
+  take(stop_runs{.reply = [&](auto) { is_answered = true; }});
+  core->flush();
+  BOOST_TEST(is_answered);
+  BOOST_TEST(store.begin_read()->find_meta("clean").has_value());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_turn_of_the_routers_own_that_fails_again_says_so_once, bench) {
+  fails_at_commit = true;
+  take(purge_slice{});
+  core->flush();
+  for (int i = 0; i < 10; ++i) {
+    clock.at += 1s;
+    take(fire_timers{});
+    core->flush();
+  }
+  BOOST_TEST(std::ranges::count_if(said, [](const std::string& text) { return text == "planted"; }) <= 11);  // ten are of the timers
+}
+
+BOOST_FIXTURE_TEST_CASE(at_a_stop_whoever_waits_for_a_run_that_cannot_end_any_more_is_told, bench) {
+  const auto rests = started_run(1);
+  auto sleep = report(rests, next_kind::operations);
+  sleep.rows.clear();
+  sleep.operations = {{.kind = step_kind::sleep, .step = "day", .delay = days{1}}};
+  take(std::move(sleep));
+  take(parked_run{.run = rests.order.run, .activation = rests.order.activation});
+  const auto executes = started_run(2);
+  const auto leaves = started_run(3);
+  std::map<run_id, std::string> told;
+  const auto watch = [&](const run_id& run, std::uint64_t token) {
+    take(watch_run{.run = run, .token = token, .reply = [&told, run](std::variant<run_info, error> answer) {
+                     const auto* why = std::get_if<error>(&answer);
+                     told[run] = why != nullptr ? to_string(why->code()) : to_string(std::get<run_info>(answer).status);
+                   }});
+  };
+  watch(rests.order.run, 1);
+  watch(executes.order.run, 2);
+  watch(leaves.order.run, 3);
+  take(stop_runs{.reply = [](auto) {}});
+  core->flush();
+  BOOST_TEST(told.size() == 1U);
+  BOOST_TEST(told[rests.order.run] == "stopped");
+  watch(rests.order.run, 4);
+  BOOST_TEST(told[rests.order.run] == "stopped");
+  take(report(executes, next_kind::completed));  // it may still end
+  core->flush();
+  BOOST_TEST(told[executes.order.run] == "completed");
+  take(report(leaves, next_kind::left));
+  core->flush();
+  BOOST_TEST(told[leaves.order.run] == "stopped");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

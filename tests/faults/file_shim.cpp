@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdarg>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -23,9 +24,12 @@ struct shim {
   dev_t device{};
   ino_t inode{};
   std::vector<call> log;
-  std::array<std::uint64_t, 3> made{};
-  std::optional<failure> planned;
-  std::uint64_t until_failure = 0;
+  struct plan {
+    failure how;
+    std::uint64_t until_failure = 0;
+  };
+  std::array<std::uint64_t, 4> made{};
+  std::array<std::optional<plan>, 4> planned{};
   std::uint64_t failed = 0;
 };
 shim& the_shim() {
@@ -44,10 +48,11 @@ call_kind kind_of_write(int file) { return (::fcntl(file, F_GETFL) & O_DSYNC) !=
 std::optional<failure> count(call_kind kind) {
   auto& s = the_shim();
   ++s.made[static_cast<std::size_t>(kind)];
-  if (!s.planned || s.planned->kind != kind || s.until_failure == 0 || --s.until_failure > 0) return std::nullopt;
-  s.until_failure = s.planned->every;
+  auto& plan = s.planned[static_cast<std::size_t>(kind)];
+  if (!plan || plan->until_failure == 0 || --plan->until_failure > 0) return std::nullopt;
+  plan->until_failure = plan->how.every;
   ++s.failed;
-  return s.planned;
+  return plan->how;
 }
 
 template <class Function>
@@ -58,6 +63,21 @@ Function next(const char* name) {
 using pwrite_fn = ssize_t (*)(int, const void*, size_t, off_t);
 using writev_fn = ssize_t (*)(int, const iovec*, int);
 using sync_fn = int (*)(int);
+using open_fn = int (*)(const char*, int, mode_t);
+
+int open_logged(const char* path, int flags, mode_t mode) {
+  static const auto real = next<open_fn>("open");
+  auto& s = the_shim();
+  struct stat found {};
+  if (s.is_watching && ::stat(path, &found) == 0 && found.st_dev == s.device && found.st_ino == s.inode) {
+    const std::lock_guard guard{s.lock};
+    if (const auto due = count(call_kind::open)) {
+      errno = due->code;
+      return -1;
+    }
+  }
+  return real(path, flags, mode);
+}
 
 ssize_t write_logged(int file, const std::string& bytes, off_t offset) {
   static const auto real = next<pwrite_fn>("pwrite");
@@ -118,15 +138,13 @@ std::uint64_t calls_made(call_kind kind) {
 void fail(const failure& how) {
   auto& s = the_shim();
   const std::lock_guard guard{s.lock};
-  s.planned = how;
-  s.until_failure = how.first;
-  s.failed = 0;
+  s.planned[static_cast<std::size_t>(how.kind)] = {how, how.first};
 }
 
 std::uint64_t heal() {
   auto& s = the_shim();
   const std::lock_guard guard{s.lock};
-  s.planned.reset();
+  s.planned = {};
   return std::exchange(s.failed, 0);
 }
 
@@ -153,6 +171,14 @@ ssize_t writev(int file, const iovec* parts, int count) {
   const auto written = shim::write_logged(file, bytes, offset);
   if (written > 0) ::lseek(file, offset + written, SEEK_SET);
   return written;
+}
+
+int open(const char* path, int flags, ...) {
+  va_list more;
+  va_start(more, flags);
+  const auto mode = (flags & O_CREAT) != 0 ? va_arg(more, mode_t) : mode_t{0};
+  va_end(more);
+  return shim::open_logged(path, flags, mode);
 }
 
 int fdatasync(int file) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// A layer under one file of this process: the calls with which LMDB writes and syncs it are logged, and made to fail. Defined by standing before
+// A layer under one file of this process: the calls with which LMDB writes and syncs it are logged, and made to fail; so are those that open it anew. Defined by standing before
 // libc's functions of the same name, so it belongs into one test program only.
 
 #include <cstdint>
@@ -11,7 +11,8 @@ namespace caesura::testing::file_shim {
 
 // LMDB 0.9.24 writes data pages with pwrite or lseek and writev, syncs them with fdatasync, and writes a meta page with pwrite through a second
 // descriptor, which was opened with O_DSYNC: that write is on disk when it returns.
-enum class call_kind : std::uint8_t { data, sync, meta };
+// When it is opened anew (`open`), it is by the path that is watched.
+enum class call_kind : std::uint8_t { data, sync, meta, open };
 
 struct call {
   call_kind kind{call_kind::data};
@@ -32,6 +33,7 @@ struct failure {
   int code{0};
   bool is_short{false};
 };
+// One failure of each kind at a time.
 void fail(const failure& how);
 // No more failures; returns how many there were.
 std::uint64_t heal();

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <optional>
 
 #include "tests/faults/file_shim.hpp"
 #include "tests/faults/scenario.hpp"
@@ -20,12 +21,13 @@ struct healed {
 };
 
 // One story in which call number `first` and each `every`-th from there fails; returns how many did.
-std::uint64_t suffer(const shim::failure& how, bool crashes, duration last = std::chrono::minutes{30}) {
+std::uint64_t suffer(const shim::failure& how, bool crashes, duration last = std::chrono::minutes{30}, const std::optional<shim::failure>& also = std::nullopt) {
   const healed afterwards;
   scenario story;
   story.open_again();
   shim::watch(story.directory() + "/caesura.mdb");
   shim::fail(how);
+  if (also) shim::fail(*also);
   story.play(last);
   const auto failed = shim::heal();
   if (crashes) {
@@ -94,6 +96,21 @@ BOOST_AUTO_TEST_CASE(a_disk_that_fails_for_a_while) {
     for (std::uint64_t first = 1; first < 40; first += 3) {
       BOOST_TEST_CONTEXT("kind " << static_cast<int>(kind) << " from call " << first << " on") {
         BOOST_TEST(suffer({.kind = kind, .first = first, .every = 1, .code = EIO}, false, std::chrono::seconds{5}) > 0U);
+      }
+    }
+  }
+}
+
+// A commit fails half way, and what became of it cannot be found out at once: the file cannot be opened anew, or what it has cannot be made durable.
+BOOST_AUTO_TEST_CASE(a_file_that_cannot_be_opened_anew_for_a_while) {
+  constexpr auto a_while = std::chrono::seconds{5};
+  for (const auto& also : {shim::failure{.kind = shim::call_kind::open, .first = 1, .every = 1, .code = EIO},    // until it heals
+                           shim::failure{.kind = shim::call_kind::open, .first = 1, .every = 3, .code = EMFILE}}) {  // now and then
+    for (const bool crashes : {false, true}) {
+      for (std::uint64_t first = 1; first < 40; first += 3) {
+        BOOST_TEST_CONTEXT("meta page " << first << (crashes ? ", then a crash" : "")) {
+          BOOST_TEST(suffer({.kind = shim::call_kind::meta, .first = first, .code = EIO}, crashes, a_while, also) > 1U);
+        }
       }
     }
   }

@@ -34,6 +34,9 @@ struct decisions_world : world {
   bool has_said(std::string_view text) const {
     return std::ranges::any_of(diagnostics, [&](const std::string& one) { return one.find(text) != std::string::npos; });
   }
+  std::ptrdiff_t times_said(std::string_view text) const {
+    return std::ranges::count_if(diagnostics, [&](const std::string& one) { return one.find(text) != std::string::npos; });
+  }
   // Flips a bit of the first byte of `text` wherever it stands in the file.
   void damage(const std::string& text) {
     const auto path = directory() + "/caesura.mdb";
@@ -607,6 +610,126 @@ BOOST_FIXTURE_TEST_CASE(an_event_passes_over_a_run_whose_trigger_is_damaged, dec
   BOOST_TEST(status(sound) == run_status::cancelled);
   BOOST_TEST(status(broken) == run_status::sleeping);
   BOOST_TEST(!diagnostics.empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_damaged_run_that_has_ended_keeps_nothing_else_from_being_purged, decisions_world) {
+  options().keep_runs = days{1};
+  open({of([](context) -> task<> { co_return; }),
+        {.id = "g", .triggers = {{.event = "go/g"}}, .body = [](context) -> task<std::string> { co_return "a marked result"; }}});
+  const auto broken = start({.name = "go/g"});
+  const auto sound = go();
+  run();
+  damage("a marked result");
+  advance(days{1} + 6h);  // several purges
+  BOOST_TEST(!runtime().get(sound).has_value());
+  BOOST_TEST(times_said("table ended_runs: the record under key") == 1);
+  BOOST_CHECK_THROW((void)runtime().get(broken), error);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_damaged_event_keeps_nothing_else_from_being_purged, decisions_world) {
+  options().keep_runs = days{1};
+  options().keep_events = days{1};
+  open({of([](context) -> task<> { co_return; })});
+  runtime().send({.name = "go", .data = {{"note", "a marked note"}}});
+  const auto sound = runtime().send({.name = "go"});
+  run();
+  damage("a marked note");
+  advance(days{1} + 6h);
+  BOOST_TEST(!runtime().find_event(sound.id).has_value());
+  BOOST_TEST(times_said("table events: the record under key") == 1);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_damaged_plan_and_a_damaged_bulk_job_keep_nothing_else_from_being_purged, decisions_world) {
+  options().keep_runs = days{1};
+  open({sleeper()});
+  const auto plan = runtime().preview({.when = "event.data.id == 'a marked plan'"});
+  const auto later = runtime().preview({.when = "event.data.id == 'another plan'"});
+  const auto job = runtime().cancel_all({.function = "f"}, {.reason = "a marked reason"});
+  const auto other = runtime().cancel_all({.function = "f"}, {.reason = "another reason"});
+  run();
+  damage("a marked plan");
+  damage("a marked reason");
+  advance(days{1} + 6h);
+  BOOST_TEST(!runtime().progress(other).has_value());
+  BOOST_CHECK_THROW((void)runtime().progress(job), error);
+  BOOST_TEST(times_said("table plans: the record under key") == 1);
+  BOOST_TEST(times_said("table bulk_jobs: the record under key") == 1);
+  BOOST_CHECK_THROW((void)runtime().cancel_all(later.token), error);
+  (void)plan;
+}
+
+BOOST_FIXTURE_TEST_CASE(a_bulk_cancel_with_an_expression_passes_over_a_run_whose_event_is_damaged, decisions_world) {
+  open({sleeper()});
+  const auto broken = go({{"id", 1}, {"note", "a marked note"}});
+  const auto sound = go({{"id", 2}});
+  const auto second = go({{"id", 3}});
+  run();
+  damage("a marked note");
+  BOOST_TEST(runtime().preview({.when = "event.data.id > 0"}).count == 2U);
+  (void)runtime().cancel_all(runtime().preview({.when = "event.data.id == 3"}).token);
+  run();
+  BOOST_TEST(status(second) == run_status::cancelled);
+  (void)runtime().cancel_all(run_filter{.when = "event.data.id > 0"});
+  run();
+  BOOST_TEST(status(sound) == run_status::cancelled);
+  BOOST_TEST(status(broken) == run_status::sleeping);
+  BOOST_TEST(has_said("table events: the record under key"));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_list_passes_over_a_damaged_run_and_says_so, decisions_world) {
+  open({sleeper(), {.id = "g", .triggers = {{.event = "go/g"}}, .body = [](context) -> task<std::string> { co_return "a marked result"; }}});
+  const auto broken = start({.name = "go/g"});
+  const auto sound = go();
+  run();
+  const auto plan = runtime().preview({.status = {run_status::completed, run_status::sleeping}});
+  damage("a marked result");
+  BOOST_REQUIRE(runtime().list().runs.size() == 1U);
+  BOOST_TEST(runtime().list().runs[0].id == sound);
+  BOOST_TEST(times_said("table ended_runs: the record under key") >= 1);
+  BOOST_TEST(plan.count == 2U);
+  const auto bulk = runtime().cancel_all(plan.token);
+  run();
+  BOOST_TEST(status(sound) == run_status::cancelled);
+  BOOST_TEST(runtime().progress(bulk)->cancelled == 1U);
+  BOOST_CHECK_THROW((void)runtime().get(broken), error);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_run_whose_recorded_step_is_damaged_is_held_and_says_so, decisions_world) {
+  open({of([](context step) -> task<> {
+    co_await step.run("a", [] { return std::string{"a marked result"}; });
+    co_await step.sleep_for("day", days{1});
+  })});
+  const auto broken = go();
+  run();
+  damage("a marked result");
+  advance(days{1} + 1h);
+  const auto info = runtime().get(broken).value();
+  BOOST_TEST(info.status == run_status::held);
+  BOOST_TEST(info.held_because.find("table steps: the record under key") != std::string::npos, info.held_because);
+  close();
+  open({of([](context) -> task<> { co_return; })});
+  run();
+  BOOST_TEST(status(broken) == run_status::held);
+  BOOST_TEST(runtime().cancel(broken) == cancel_outcome::cancelled);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_runtime_starts_with_a_damaged_event_and_a_damaged_run, decisions_world) {
+  const auto functions = [&] {
+    return std::vector<function>{sleeper(), {.id = "g", .triggers = {{.event = "go/g"}}, .body = [](context step) -> task<> { co_await step.sleep_for("a marked sleep", 1h); }}};
+  };
+  open(functions());
+  runtime().send({.name = "go", .data = {{"note", "a marked note"}}, .id = "e-1"});
+  start({.name = "go/g"});
+  const auto sound = go();
+  run();
+  close();
+  damage("a marked note");
+  damage("a marked sleep");
+  open(functions());
+  BOOST_TEST(times_said("table events: the record under key") == 1);
+  BOOST_TEST(times_said("table live_runs: the record under key") == 1);
+  advance(days{1} + 1h);
+  BOOST_TEST(status(sound) == run_status::completed);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

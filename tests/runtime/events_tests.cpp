@@ -2,6 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "actors/router_state.hpp"
 #include "tests/support/refusal.hpp"
 #include "tests/support/world.hpp"
 
@@ -260,6 +261,24 @@ BOOST_FIXTURE_TEST_CASE(an_event_is_found_by_its_id_with_the_runs_it_started, te
   BOOST_TEST((found->event.data == document{{"n", 1}}));
   BOOST_TEST((found->runs == sent.runs));
   BOOST_TEST(!runtime().find_event({}).has_value());
+}
+
+BOOST_FIXTURE_TEST_CASE(the_memory_of_events_forgets_as_many_as_it_takes, world) {
+  std::size_t remembered = 0;
+  environment().watch.applied = [&](const auto&, const auto&, const actors::router_state& state) { remembered = state.memory.size(); };
+  open({});
+  constexpr int a_send = 500;
+  const auto send = [&](const std::string& series) {
+    std::vector<event> values;
+    for (int i = 0; i < a_send; ++i) values.push_back({.name = "go", .id = series + std::to_string(i)});
+    runtime().send(values);
+  };
+  for (const char* const series : {"a", "b", "c"}) send(series);
+  BOOST_TEST(remembered == 3U * a_send);
+  advance(days{1} + 1h);
+  for (const char* const series : {"d", "e", "f"}) send(series);
+  BOOST_TEST(remembered == 3U * a_send);
+  close();
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -283,4 +283,56 @@ BOOST_FIXTURE_TEST_CASE(a_map_that_is_full_is_a_clear_error_and_the_store_works_
   for (const auto& run : accepted) BOOST_TEST(status(run) == run_status::completed);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_commit_on_disk_that_cannot_be_confirmed_at_once_is_not_forgotten, faulty_world) {
+  bool fails = false;
+  environment().after_commit = [&](std::uint64_t) {
+    if (std::exchange(fails, false)) {
+      is_full = true;  // from here on
+      throw error{errc::outcome_unknown, "the meta page could not be synced"};
+    }
+  };
+  open({two_steps()});
+  fails = true;
+  BOOST_TEST(code_of([&] { runtime().send({.name = "go", .data = {{"id", 1}}, .id = "e-1"}); }) == errc::outcome_unknown);
+  BOOST_TEST(code_of([&] { runtime().send({.name = "go", .id = "e-2"}); }) == errc::outcome_unknown);  // nobody knows yet what is recorded
+  advance(2s);
+  BOOST_TEST(executed == 0);
+  is_full = false;
+  advance(2s);
+  BOOST_TEST(executed == 2);
+  const auto again = runtime().send({.name = "go", .data = {{"id", 1}}, .id = "e-1"});
+  BOOST_TEST(again.is_duplicate);
+  BOOST_TEST(runtime().result<int>(again.runs.at(0)) == 12);
+  BOOST_TEST(runtime().list().runs.size() == 1U);
+  // The same with a report of a run.
+  executed = 0;
+  const auto second = start({.name = "go"});
+  settle();
+  fails = true;
+  execute_step();
+  BOOST_TEST(code_of([&] { runtime().cancel(second); }) == errc::outcome_unknown);
+  is_full = false;
+  advance(2s);
+  BOOST_TEST(runtime().result<int>(second) == 12);
+  BOOST_TEST(runtime().steps(second).size() == 2U);
+  close();
+}
+
+BOOST_FIXTURE_TEST_CASE(a_queued_run_may_be_read_while_a_commit_fails_half_way, faulty_world) {
+  options().live_runs = 1;
+  bool fails = false;
+  environment().after_commit = [&](std::uint64_t) {
+    if (std::exchange(fails, false)) throw error{errc::outcome_unknown, "the meta page could not be synced"};
+  };
+  open({two_steps()});
+  start({.name = "go"});
+  const auto queued = start({.name = "go"});
+  settle();
+  fails = true;
+  runtime().checkpoint({}, 1, {}, [](auto) {});  // a command that is taken once the router is asked
+  BOOST_TEST(runtime().get(queued)->place_in_queue.value() == 0U);
+  BOOST_TEST(!fails);
+  close();
+}
+
 BOOST_AUTO_TEST_SUITE_END()

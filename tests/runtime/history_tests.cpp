@@ -84,6 +84,20 @@ BOOST_FIXTURE_TEST_CASE(an_explanation_goes_rule_by_rule_with_the_values_compare
   }
 }
 
+BOOST_FIXTURE_TEST_CASE(an_explanation_knows_until_when_a_rule_applied, world) {
+  const auto end = now() + 1h;
+  open({{.id = "f", .triggers = {{.event = "go"}}, .cancel_on = {{.event = "stop", .until = end}}, .body = [](context step) -> task<> {
+           co_await step.sleep_for("long", days{1});
+         }}});
+  const auto one = start({.name = "go"});
+  advance(2h);
+  const auto late = runtime().send({.name = "stop"});
+  BOOST_TEST(status(one) == run_status::sleeping);
+  const auto told = runtime().explain(late.id, one);
+  BOOST_TEST(!told.rules.at(0).applies);
+  BOOST_TEST(told.rules.at(0).why.find("but the rule applied only until " + to_string(end)) != std::string::npos, told.rules.at(0).why);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(retention)
@@ -126,6 +140,34 @@ BOOST_FIXTURE_TEST_CASE(the_file_stops_growing, world) {
   const auto after_two = a_week_of_work();
   const auto after_three = a_week_of_work();
   BOOST_TEST(after_three <= after_two + after_two / 20);
+}
+
+BOOST_FIXTURE_TEST_CASE(purging_goes_on_after_the_clock_was_a_year_ahead, world) {
+  options().keep_runs = days{1};
+  options().keep_events = days{1};
+  open({{.id = "f", .triggers = {{.event = "go"}}, .body = [](context step) -> task<> { co_await step.run("s", [] {}); }}});
+  const auto before = now();
+  set_clock(before + days{365});
+  const auto ahead = start({.name = "go"});
+  advance(2h);
+  set_clock(before + 1h);
+  runtime().internals().post(actors::clock_jumped{.by = -days{365}});
+  const auto sent = runtime().send({.name = "go"});
+  run();
+  advance(days{3});
+  BOOST_TEST(runtime().get(ahead).has_value());
+  BOOST_TEST(!runtime().get(sent.runs.at(0)).has_value());
+  BOOST_TEST(!runtime().find_event(sent.id).has_value());
+}
+
+BOOST_FIXTURE_TEST_CASE(jobs_are_kept_for_ever_with_runs_that_are, world) {
+  options().keep_runs = duration::max();
+  open({{.id = "f", .triggers = {{.event = "go"}}, .body = [](context step) -> task<> { co_await step.sleep_for("day", days{1}); }}});
+  const auto one = start({.name = "go"});
+  const auto job = runtime().cancel_all({.function = "f"});
+  advance(days{1});
+  BOOST_TEST(runtime().get(one).has_value());
+  BOOST_TEST(runtime().progress(job).has_value());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

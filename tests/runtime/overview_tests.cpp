@@ -69,4 +69,13 @@ BOOST_FIXTURE_TEST_CASE(open_runs_are_counted_by_status, world) {
   BOOST_TEST(stats.store_bytes > 0U);
 }
 
+BOOST_FIXTURE_TEST_CASE(before_the_first_time_of_all_there_are_no_events, world) {
+  open({sleeping()});
+  runtime().send({.name = "a", .id = "1"});
+  const auto page = runtime().list_events({.received_before = time_point{}});
+  BOOST_TEST(page.events.empty());
+  BOOST_TEST(!page.next.has_value());
+  BOOST_TEST(runtime().list_events({.name = "a", .received_before = time_point{} - 1h}).events.empty());
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -117,6 +117,8 @@ BOOST_FIXTURE_TEST_CASE(what_a_call_refuses_is_refused_to_an_actor_with_the_same
   is_refused<protocol::bulk_started>(protocol::cancel_runs{}, "filter");
   is_refused<protocol::bulk_started>(protocol::cancel_runs{.token = id_cast<plan_id>(one)}, "no preview");
   is_refused<protocol::bulk_started>(protocol::cancel_runs{.filter = {.function = "sleeper"}, .reason = std::string(4097, 'r')}, "4096");
+  is_refused<protocol::cancel_answer>(protocol::cancel_run{.run = one, .reason = std::string(4097, 'r')}, "4096");
+  is_refused<protocol::cancel_answer>(protocol::cancel_run{.run = one, .by = "caf\xe9"}, "is not UTF-8");
   is_refused<protocol::bulk_started>(protocol::replay_runs{}, "preview_runs");
   is_refused<protocol::bulk_started>(protocol::replay_runs{.token = id_cast<plan_id>(one)}, "no preview");
   is_refused<protocol::bulk_stopped>(protocol::stop_bulk{}, "no bulk job");

@@ -403,4 +403,42 @@ BOOST_FIXTURE_TEST_CASE(a_call_that_is_given_up_by_a_stop_is_made_again_at_the_n
   BOOST_TEST(status(run) == run_status::completed);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_checkpoint_of_a_call_of_an_earlier_life_is_stale, remote_world) {
+  const auto run = start();
+  BOOST_REQUIRE(calls().size() == 1U);
+  const auto earlier = calls()[0].call.activation;
+  crash();
+  open(functions());
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_TEST((runtime().checkpoint(run, earlier, {{.id = "a", .result = 1}}) == remote::checkpoint_outcome::stale));
+  BOOST_TEST(recorded(run).empty());
+  const auto present = calls()[0].call.activation;
+  BOOST_TEST((runtime().checkpoint(run, present, {{.id = "a", .result = 1}}) == remote::checkpoint_outcome::recorded));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_caller_that_throws_counts_as_a_failed_attempt, remote_world) {
+  code->throws = 1;
+  const auto run = start();
+  BOOST_TEST(calls().empty());
+  advance(10s);
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_TEST(calls()[0].call.attempt == 2U);
+  reply(completes());
+  BOOST_TEST(status(run) == run_status::completed);
+  code->throws = 3;
+  const auto lost = start();
+  advance(1min);
+  BOOST_TEST(status(lost) == run_status::failed);
+  BOOST_TEST(runtime().get(lost)->error->message == "no route to the app");
+}
+
+BOOST_FIXTURE_TEST_CASE(texts_of_errors_that_are_no_utf_8_are_stored_as_utf_8, remote_world) {
+  const auto run = start();
+  reply({.steps = {{.id = "a", .error = recorded_error{.name = "E\xff", .message = "caf\xe9"}}}, .error = recorded_error{.name = "X", .message = "\xc3"}, .is_final = true});
+  BOOST_TEST(status(run) == run_status::failed);
+  BOOST_TEST(runtime().get(run)->error->message == "\xEF\xBF\xBD");
+  BOOST_TEST(runtime().steps(run).at(0).error->message == "caf\xEF\xBF\xBD");
+  BOOST_TEST(runtime().steps(run).at(0).error->name == "E\xEF\xBF\xBD");
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -588,4 +588,56 @@ BOOST_FIXTURE_TEST_CASE(a_run_with_too_many_steps_fails_and_names_the_limit, ste
   BOOST_TEST(runtime().get(past_it)->error->message.find("3 steps") != std::string::npos);
 }
 
+BOOST_FIXTURE_TEST_CASE(an_ordinal_passes_over_ids_that_the_body_has_used_itself, steps_world) {
+  open_one([](context step) -> task<std::string> {
+    std::string all;
+    for (const char* const id : {"a", "a:1", "a", "a", "a:3", "a"}) all += co_await step.run(id, [&] { return std::to_string(all.size()); });
+    co_await step.sleep_for("day", days{1});
+    co_return all;
+  });
+  const auto run_of = go();
+  advance(days{1});  // and it is replayed
+  BOOST_TEST(runtime().result<std::string>(run_of) == "012345");
+  std::vector<std::string> ids;
+  for (const auto& row : runtime().steps(run_of)) ids.push_back(row.id);
+  BOOST_TEST(ids == (std::vector<std::string>{"a", "a:1", "a:2", "a:3", "a:3:1", "a:4", "day"}), boost::test_tools::per_element());
+}
+
+BOOST_FIXTURE_TEST_CASE(steps_at_once_with_ids_that_look_like_ordinals_all_end, steps_world) {
+  open_one([](context step) -> task<int> {
+    const auto [a, b, c] = co_await caesura::all(step.run("a", [] { return 1; }), step.run("a", [] { return 10; }), step.run("a:1", [] { return 100; }));
+    co_return a + b + c;
+  });
+  const auto run_of = go();
+  run();
+  BOOST_REQUIRE(status(run_of) == run_status::completed);
+  BOOST_TEST(runtime().result<int>(run_of) == 111);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_wait_takes_the_failure_of_a_run_whose_exception_is_no_utf_8_or_very_long, steps_world) {
+  open({{.id = "f", .triggers = {{.event = "go"}}, .body = [](context, document how) -> task<> {
+           if (how.json().at("is_long").get<bool>()) throw non_retriable_error(std::string(1'000'000, 'x'));
+           throw non_retriable_error("caf\xe9");
+         }},
+        {.id = "waits", .triggers = {{.event = "wait"}}, .body = [](context step) -> task<std::string> {
+           const auto failed = co_await step.wait_for_event("inngest/function.failed").timeout(1h);
+           co_return failed->data.json().at("error").at("message").get<std::string>();
+         }}});
+  for (const bool is_long : {false, true}) {
+    const auto waiting = start({.name = "wait"});
+    run();
+    const auto failing = go({{"is_long", is_long}});
+    run();
+    BOOST_TEST(status(failing) == run_status::failed);
+    BOOST_REQUIRE(status(waiting) == run_status::completed);
+    const auto text = runtime().result<std::string>(waiting);
+    if (is_long) {
+      BOOST_TEST(text.size() < 20'000U);
+      BOOST_TEST(text.ends_with("…"));
+    } else {
+      BOOST_TEST(text == "caf\xEF\xBF\xBD");
+    }
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

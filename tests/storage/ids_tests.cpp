@@ -72,4 +72,9 @@ BOOST_AUTO_TEST_CASE(keys_sort_as_what_they_stand_for) {
   BOOST_TEST(!id_at_end<run_id>("short").has_value());
 }
 
+BOOST_AUTO_TEST_CASE(a_duration_without_a_unit_is_refused_unless_it_is_zero) {
+  for (const char* const zero : {"0", "-0", "+0"}) BOOST_TEST((caesura::parse_duration(zero) == caesura::duration{0}), zero);
+  for (const char* const wrong : {"x0", ".0", " 0", "00", "0x", "", "-", "7"}) BOOST_TEST(!caesura::parse_duration(wrong).has_value(), wrong);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -227,4 +227,26 @@ BOOST_FIXTURE_TEST_CASE(a_reopened_store_has_what_was_committed, fresh_store) {
   BOOST_TEST(s.begin_read()->find_run(run.id).has_value());
 }
 
+BOOST_FIXTURE_TEST_CASE(a_store_that_cannot_be_opened_anew_says_so_and_is_opened_by_the_next_write, fresh_store) {
+  store s{options};
+  const auto run = new_run();
+  {
+    const auto tx = s.begin_write();
+    tx->create_run(run, "f");
+    tx->commit();
+  }
+  const auto file = std::filesystem::path{options.directory} / "caesura.mdb";
+  std::filesystem::rename(file, options.directory + "/away");
+  std::filesystem::create_directory(file);
+  BOOST_TEST(code_of([&] { s.reopen(); }) == errc::storage_failed);
+  BOOST_TEST(code_of([&] { (void)s.begin_read(); }) == errc::storage_failed);
+  BOOST_TEST(code_of([&] { (void)s.begin_write(); }) == errc::storage_failed);
+  BOOST_TEST(code_of([&] { (void)s.file_size_bytes(); }) == errc::storage_failed);
+  std::filesystem::remove(file);
+  std::filesystem::rename(options.directory + "/away", file);
+  BOOST_TEST(code_of([&] { (void)s.begin_read(); }) == errc::storage_failed);
+  BOOST_TEST(s.begin_write()->find_run(run.id).has_value());
+  BOOST_TEST(s.begin_read()->find_run(run.id).has_value());
+}
+
 BOOST_AUTO_TEST_SUITE_END()

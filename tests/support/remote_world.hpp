@@ -27,9 +27,14 @@ class app final : public remote::caller {
     std::function<void(answer)> done;
   };
   void make(remote::call value, std::stop_token stop, std::function<void(answer)> done) override {
+    if (throws > 0) {
+      --throws;
+      throw std::runtime_error{"no route to the app"};
+    }
     calls.push_back({std::move(value), std::move(stop), std::move(done)});
   }
   std::deque<made> calls{};
+  int throws = 0;  // so many calls
 };
 
 inline answer did(const std::string& step, document result = {}) { return {.steps = {{.id = step, .result = std::move(result)}}}; }

@@ -6,6 +6,7 @@
 #include <future>
 #include <mutex>
 #include <set>
+#include <system_error>
 #include <thread>
 
 #include <caesura/caesura.hpp>
@@ -13,6 +14,7 @@
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
 
+#include "actors/step_threads.hpp"
 #include "tests/support/program_loop.hpp"
 #include "tests/support/temporary_directory.hpp"
 
@@ -145,19 +147,33 @@ BOOST_AUTO_TEST_CASE(on_the_executors_thread_waiting_is_refused_and_reading_is_n
   caesura::testing::program_loop loop;
   auto settings = small(directory.path());
   settings.executor = &loop;
-  runtime runtime{settings, {{.id = "f", .triggers = {{.event = "go"}}, .body = [](context) -> task<> { co_return; }}}};
+  settings.live_runs = 1;
+  std::atomic<bool> may_end{false};
+  runtime runtime{settings, {{.id = "f", .triggers = {{.event = "go"}}, .body = [&](context step) -> task<> {
+                                co_await step.run("slow", [&] { may_end.wait(false); });
+                              }}}};
+  runtime.send({.name = "go"});
   const auto run = runtime.send({.name = "go"}).runs.at(0);
+  BOOST_TEST(runtime.get(run)->place_in_queue.has_value());
+  std::atomic<bool> is_read{false};
   std::promise<std::string> refused;
   loop.post([&] {
     try {
-      (void)runtime.get(run);
+      const auto queued = runtime.get(run);
+      if (queued->status != run_status::queued || queued->place_in_queue || runtime.list().runs.size() != 2) throw std::runtime_error{"a queued run is read wrong"};
+      is_read = true;
       runtime.send({.name = "go"});
       refused.set_value("nothing");
     } catch (const error& e) {
       refused.set_value((e.code() == errc::wrong_thread ? "wrong_thread: " : "other: ") + std::string{e.what()});
+    } catch (const std::exception& e) {
+      refused.set_value(e.what());
     }
   });
   BOOST_TEST(refused.get_future().get().starts_with("wrong_thread: a call that waits for the runtime was made on the thread of options.executor"));
+  BOOST_TEST(is_read);
+  may_end = true;
+  may_end.notify_all();
   BOOST_TEST((runtime.wait(run, patience)->status == run_status::completed));
 }
 
@@ -185,6 +201,95 @@ BOOST_AUTO_TEST_CASE(too_many_waiting_commands_are_answered_overloaded) {
   } catch (const error& e) {
     BOOST_TEST((e.code() == errc::overloaded));
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_step_that_waits_for_a_run_at_rest_does_not_hold_up_the_end, *boost::unit_test::timeout(60)) {
+  const caesura::testing::temporary_directory directory;
+  std::promise<void> executes;
+  std::promise<std::string> told;
+  std::function<std::optional<run_info>(const run_id&)> wait;
+  {
+    runtime runtime{small(directory.path()),
+                    {{.id = "sleeps", .triggers = {{.event = "sleep"}}, .body = [](context step) -> task<> { co_await step.sleep_for("week", days{7}); }},
+                     {.id = "waits", .triggers = {{.event = "wait"}}, .retries = {.retries = 0}, .body = [&](context step, event e) -> task<> {
+                        co_await step.run("wait", [&] {
+                          executes.set_value();
+                          try {
+                            (void)wait(parse_id<run_id>(e.data.json().at("run").get<std::string>()).value());
+                            told.set_value("an answer");
+                          } catch (const error& why) {
+                            told.set_value(std::string{to_string(why.code())});
+                          }
+                        });
+                      }}}};
+    wait = [&](const run_id& run) { return runtime.wait(run, 24h); };
+    const auto run = runtime.send({.name = "sleep"}).runs.at(0);
+    runtime.send({.name = "wait", .data = {{"run", to_string(run)}}});
+    executes.get_future().wait();
+  }
+  BOOST_TEST(told.get_future().get() == "stopped");
+}
+
+BOOST_AUTO_TEST_CASE(a_wait_may_be_as_long_as_a_duration_can_be) {
+  const caesura::testing::temporary_directory directory;
+  std::atomic<bool> may_end{false};
+  runtime runtime{small(directory.path()), {{.id = "f", .triggers = {{.event = "go"}}, .body = [&](context step) -> task<> {
+                                                co_await step.run("slow", [&] { may_end.wait(false); });
+                                              }}}};
+  const auto run = runtime.send({.name = "go"}).runs.at(0);
+  auto waited = std::async(std::launch::async, [&] { return runtime.wait(run, duration::max()); });
+  (void)runtime.send({.name = "unheard"});
+  may_end = true;
+  may_end.notify_all();
+  const auto ended = waited.get();
+  BOOST_REQUIRE(ended.has_value());
+  BOOST_TEST((ended->status == run_status::completed));
+  BOOST_TEST(runtime.stop(duration::max()).empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_step_waits_until_the_system_gives_a_thread_for_it) {
+  const actors::system_clock clock;
+  std::atomic<int> refused{0};
+  std::vector<std::string> told;
+  std::promise<void> executed;
+  std::function<std::thread(std::function<void()>)> make = [&](std::function<void()> body) {
+    if (refused.load() > 0) {
+      --refused;
+      throw std::system_error{std::make_error_code(std::errc::resource_unavailable_try_again)};
+    }
+    return std::thread{std::move(body)};
+  };
+  struct counted final : detail::operation {
+    explicit counted(std::function<void()> body) : operation{step_kind::run, "s"}, body_{std::move(body)} {}
+    document execute(const step_attempt&, const std::stop_token&) override {
+      body_();
+      return {};
+    }
+    std::function<void()> body_;
+  };
+  std::atomic<int> done{0};
+  counted operation{[&] {
+    if (++done == 3) executed.set_value();
+  }};
+  actors::step_threads threads{2, clock, 1000, {.make_thread = make, .diagnosed = [&](const std::string& text) { told.push_back(text); }}};
+  const auto submit = [&] {
+    auto job = std::make_shared<actors::step_job>();
+    job->gate = std::make_shared<actors::start_gate>();
+    job->operation = &operation;
+    job->attempt = {.run = {}, .step = "s", .attempt = 1};
+    job->done = [](actors::step_outcome) {};
+    threads.submit(std::move(job));
+  };
+  refused = 3;
+  submit();
+  submit();  // asks again
+  BOOST_TEST(!threads.ask_again());
+  BOOST_TEST(done == 0);
+  BOOST_REQUIRE(told.size() == 1U);
+  BOOST_TEST(told[0].starts_with("no thread could be made for a step"));
+  BOOST_TEST(threads.ask_again());
+  submit();
+  executed.get_future().wait();
 }
 
 BOOST_AUTO_TEST_SUITE_END()

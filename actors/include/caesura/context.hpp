@@ -481,8 +481,8 @@ class [[nodiscard("co_await it: a step that is not awaited never executes")]] fo
 // valid as long as the body. Used by the body only: from within a step every member throws error{step_inside_step}.
 //
 // A step id names the step within its run, at most 255 bytes of UTF-8. The second use of an id in a run is recorded as "id:1", the
-// third as "id:2" and so on, so ids repeat safely in loops. Results are found by id when the code between steps re-runs, so that
-// code decides only from recorded values: the trigger, results of steps, now(), uuid().
+// third as "id:2" and so on (passing over what the body itself has used as an id), so ids repeat safely in loops. Results are found by
+// id when the code between steps re-runs, so that code decides only from recorded values: the trigger, results of steps, now(), uuid().
 class context {
  public:
   explicit context(detail::driver& driver) noexcept : driver_{&driver} {}

@@ -121,7 +121,8 @@ class runtime {
   // result is recorded, nothing further starts. Asking again is harmless, the first reason stays. Throws as `send`.
   cancel_outcome cancel(const run_id& run, const cancel_request& request = {});
 
-  // nullopt: no such run. Reads a snapshot; no lock, no wait.
+  // nullopt: no such run. Reads a snapshot, without a lock. Where a queued run stands is asked of the runtime; not on the thread of options.executor, where
+  // `place_in_queue` stays empty.
   [[nodiscard]] std::optional<run_info> get(const run_id& run) const;
   // nullopt: no such event, or not any more (options.keep_events).
   [[nodiscard]] std::optional<event_info> find_event(const event_id& event) const;
@@ -133,9 +134,10 @@ class runtime {
   // Its recorded steps in their order; empty when there is no such run.
   [[nodiscard]] std::vector<step_info> steps(const run_id& run) const;
   // One page. Membership is as of the call; statuses as read. Reads for at most about a second, so that a page may be short or empty
-  // although there is a `next`. Throws error{invalid_argument}, error{invalid_expression}.
+  // although there is a `next`. A damaged record is passed over and told to the observer. Throws error{invalid_argument}, error{invalid_expression}.
   [[nodiscard]] run_page list(const run_filter& filter = {}, const page_request& page = {}) const;
-  // Waits until the run has ended; nullopt when it has not after `timeout`. Throws error{unknown_run}.
+  // Waits until the run has ended; nullopt when it has not after `timeout`. Throws error{unknown_run}; error{stopped} when the runtime stops and the run goes
+  // on at the next start.
   std::optional<run_info> wait(const run_id& run, duration timeout);
   // What a completed run returned. Throws error{run_not_completed} naming its status, error{unknown_run}, error{result_type}.
   template <class T>
