@@ -310,7 +310,11 @@ class model {
   std::map<flow_place, bucket> turns_;          // of throttles
   std::map<flow_place, run_id> collectors_;     // the run that took the latest event
   std::map<flow_place, run_id> holders_;        // singletons: the latest run that an event started
-  std::map<std::size_t, time_point> next_ticks_;
+  struct next_tick {
+    time_point at{};
+    time_point named_at{};  // when it was found to be the next
+  };
+  std::map<std::size_t, next_tick> next_ticks_;
   std::map<nlohmann::json, run_id> resumed_;  // by the data of the signal
   std::set<attempt> recorded_;  // executions of this process whose outcome has been recorded
   event_id last_event_{};

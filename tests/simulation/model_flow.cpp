@@ -197,26 +197,32 @@ void model::restart(time_point now) {
   has_restarted_ = true;
   for (std::size_t i = 0; i < functions_->size(); ++i) {
     const auto& cron = (*functions_)[i].cron;
-    if (cron) next_ticks_.try_emplace(i, cron->next_after(now));
+    if (cron) next_ticks_.try_emplace(i, next_tick{cron->next_after(now), now});
   }
 }
 
-// How much later than its time a tick comes is the library's choice, within the jitter. All that have been missed are one.
+// How much later than its time a tick comes is the library's choice, within the jitter. All that have been missed are one; whether one that was due
+// within the jitter when the one before it came has been missed is its choice, too.
 void model::tick(std::size_t function) {
   const auto& fn = (*functions_)[function];
-  const auto next = next_ticks_.at(function);
-  if (next > now_) return;
-  const auto is_next = [&](const model_event& event) { return event.name == ticked && event.data["scheduledAt"] == to_string(next); };
-  if (new_events_.empty() || !is_next(new_events_.front())) {
-    require(now_ < next + fn.cron->jitter, "the tick of " + fn.id + " at " + to_string(next) + " did not come");
-    return;
+  const auto& cron = *fn.cron;
+  auto& next = next_ticks_.at(function);
+  while (next.at <= now_) {
+    const auto is_next = [&](const model_event& event) { return event.name == ticked && event.data["scheduledAt"] == to_string(next.at); };
+    if (!new_events_.empty() && is_next(new_events_.front())) {
+      const auto event = next_event(ticked);
+      require(event.data["cron"] == cron.text && event.depth == 0 && event.runs.size() == 1, "a tick of " + fn.id + " is not stored as one");
+      events_.set(event.id, event);
+      match(event);
+      start(function, event, event.runs[0]);
+      next = {cron.next_after(std::max(next.at, now_ - cron.jitter)), now_};
+    } else if (now_ < next.at + cron.jitter) {
+      return;
+    } else {
+      require(next.at <= next.named_at, "the tick of " + fn.id + " at " + to_string(next.at) + " did not come");
+      next.at = cron.next_after(next.at);
+    }
   }
-  const auto event = next_event(ticked);
-  require(event.data["cron"] == fn.cron->text && event.depth == 0 && event.runs.size() == 1, "a tick of " + fn.id + " is not stored as one");
-  events_.set(event.id, event);
-  match(event);
-  start(function, event, event.runs[0]);
-  next_ticks_[function] = fn.cron->next_after(now_);
 }
 
 // ---- what runs wait for
