@@ -295,18 +295,16 @@ class [[nodiscard("co_await it")]] any_awaiter : public detail::group<detail::un
     for (std::size_t i = 0; i < ops.size(); ++i) {
       if (ops[i]->is_finished && (winner == ops.size() || ops[i]->row < ops[winner]->row)) winner = i;
     }
-    return take(winner, std::index_sequence_for<R...>{});
+    return take<0>(winner);
   }
 
  private:
-  template <std::size_t... I>
-  result take(std::size_t winner, std::index_sequence<I...>) {
-    std::optional<result> taken;
-    const auto try_one = [&]<std::size_t N>(std::integral_constant<std::size_t, N>) {
-      if (winner == N) taken.emplace(std::in_place_index<N>, detail::take_value(*std::get<N>(this->ops_)));
-    };
-    (try_one(std::integral_constant<std::size_t, I>{}), ...);
-    return std::move(*taken);
+  template <std::size_t N>
+  result take(std::size_t winner) {
+    if constexpr (N + 1 < sizeof...(R)) {
+      if (winner != N) return take<N + 1>(winner);
+    }
+    return result{std::in_place_index<N>, detail::take_value(*std::get<N>(this->ops_))};
   }
 };
 
