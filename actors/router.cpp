@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <concepts>
+#include <iterator>
 #include <utility>
 
 #include "actors/planted_faults.hpp"
@@ -98,8 +99,10 @@ router::router(storage::store& store, std::unique_ptr<router_state> state, const
 router::~router() = default;
 
 void router::take(command_ptr command) {
-  if (take_volatile(*command) || wait_behind_postponed(command)) return;
-  if (!settle_doubt()) {
+  if (take_volatile(*command)) return;
+  const bool knows = settle_doubt();
+  if (wait_behind_postponed(command)) return;
+  if (!knows) {
     could_not(command, *doubt_);
     set_alarm();
     return;
@@ -336,7 +339,9 @@ bool router::settle_doubt() {
   } else {
     auto batch = std::exchange(batch_, {});
     take_back();
+    auto later = std::exchange(postponed_, {});  // came behind the batch, and stays behind what of it is postponed now
     retry_alone(std::move(batch));
+    std::ranges::move(later, std::back_inserter(postponed_));
   }
   return !doubt_;
 }

@@ -57,7 +57,7 @@ void alarm::watch() {
     const auto next_look = std::min(calls_.look().value_or(longest_look), longest_look);
     lock.lock();
     if (is_stopping_) return;
-    const auto now = std::chrono::system_clock::now();
+    const time_point now = std::chrono::floor<duration>(std::chrono::system_clock::now());  // a time in nanoseconds would end in the year 2262
     if (when_ && *when_ <= now) {
       when_.reset();
       lock.unlock();
@@ -66,8 +66,8 @@ void alarm::watch() {
       continue;
     }
     // By a length, which the steady clock measures: a wall clock that is set back meanwhile makes it no longer.
-    std::chrono::system_clock::duration length = next_look;
-    if (when_) length = std::min<std::chrono::system_clock::duration>(length, *when_ - now);
+    duration length = next_look;
+    if (when_) length = std::min(length, *when_ - now);
     changed_.wait_for(lock, length);
   }
 }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bitset>
 #include <utility>
 
 #include "actors/planted_faults.hpp"
@@ -15,6 +16,10 @@ class beginning {
     after_.pending.clear();
     after_.any_from = command.is_any ? std::optional{std::min(command.rows_seen, after_.step_count)} : std::nullopt;
     after_.goes_on_at_first = command.goes_on_at_first;
+    for (const auto& request : command.operations) {
+      const auto* kept = request.kind == step_kind::wait_for_event ? earlier(request) : nullptr;
+      if (kept != nullptr) slots_.set(kept->slot);
+    }
     if (after_.step_count > command.rows_seen) read_late_rows(command.operations);
     // What a loser of an earlier `any` recorded late decides nothing here.
     const auto is_late = [&](const operation_request& request) { return std::ranges::find(late_, request.step) != late_.end(); };
@@ -138,8 +143,7 @@ class beginning {
   }
 
   void register_wait(const operation_request& request, time_point due) {
-    const auto waits = static_cast<std::size_t>(
-        std::ranges::count(after_.pending, step_kind::wait_for_event, &storage::pending_record::kind));
+    const auto waits = slots_.count();
     if (waits >= now_.state.limits.waits_at_once) {
       fail(request, "the run waits for " + std::to_string(waits) + " events at once; that is the limit");
       return;
@@ -158,17 +162,15 @@ class beginning {
                               .when = request.when,
                               .key = key_of(rule, *scope),
                               .since = now_.next_id<position>(),
-                              .slot = free_slot(),
+                              .slot = take_slot(),
                               .name = request.name});
   }
 
-  // Of the run's waits, each has another: those that an earlier activation began keep theirs.
-  [[nodiscard]] std::uint8_t free_slot() const {
-    const auto has = [](const storage::run_record& run, std::uint8_t slot) {
-      return std::ranges::any_of(run.pending, [&](const auto& p) { return p.kind == step_kind::wait_for_event && p.slot == slot; });
-    };
+  // There is one, because slots are as many as waits may be.
+  [[nodiscard]] std::uint8_t take_slot() {
     std::uint8_t slot = 0;
-    while (has(after_, slot) || has(*before_, slot)) ++slot;
+    while (slots_.test(slot)) ++slot;
+    slots_.set(slot);
     return slot;
   }
 
@@ -321,6 +323,7 @@ class beginning {
   turn& now_;
   run_ptr before_;
   storage::run_record after_;
+  std::bitset<256> slots_;         // of the waits that go on and of those begun here: each has its own
   std::vector<std::string> late_;  // steps that are recorded, and the body did not know it
   std::optional<recorded_error> conflict_;
   std::vector<std::string> taken_over_;  // signals for which another run waits

@@ -43,8 +43,9 @@ struct gcra {
   nanoseconds tolerance{};
 
   static gcra of(std::uint32_t limit, duration period, std::uint32_t more_at_once) {
+    constexpr nanoseconds longest = days{36'500};
     const auto interval = std::max(nanoseconds{1}, nanoseconds{period} / std::max<std::uint32_t>(limit, 1));
-    return {.interval = interval, .tolerance = interval * more_at_once};
+    return {.interval = interval, .tolerance = interval * std::min<nanoseconds::rep>(more_at_once, longest / interval)};
   }
   // No further than one that was let through just now leaves it: what is stored beyond that was stored while the clock was ahead. Less than zero for what
   // has passed since the millisecond began in which it lies: the clock knows no less, and none of the rate is to be lost over it.
@@ -309,7 +310,13 @@ void enter_flow(turn& now) {
       const auto key = cron_key(fn, trigger);
       const auto known = now.tx.find_flow(key);
       auto next = trigger.schedule.next_after(now.now);
-      if (known && (!next || known->at < *next)) next = known->at;  // a later one was stored while the clock was ahead
+      // A later one than the next but one was stored while the clock was ahead; the next but one is what a clock that steps back by a little leaves behind.
+      if (known && next) {
+        const auto second = trigger.schedule.next_after(*next);
+        if (!second || known->at <= *second) next = known->at;
+      } else if (known) {
+        next = known->at;
+      }
       if (!next) continue;
       if (!known || known->at != *next) now.tx.put_flow(key, {.kind = flow_kind::cron, .function = fn.code.id, .at = *next, .cron = trigger.text});
       state.crons.insert_or_assign(key, cron_place{fn.code.id, i});

@@ -618,11 +618,8 @@ checkpoint read_checkpoint(const document& body) {
 }
 
 const char* member_not_kept(const json& event) {
-  for (const char* const name : {"user", "v"}) {
-    const auto* const found = event.is_object() ? object_in(event, name) : nullptr;
-    if (found != nullptr && !found->empty() && *found != "") return name;
-  }
-  return nullptr;
+  const auto* const found = event.is_object() ? object_in(event, "user") : nullptr;
+  return found != nullptr && !found->empty() && *found != "" ? "user" : nullptr;
 }
 
 event read_event(const json& json) {

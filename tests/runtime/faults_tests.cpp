@@ -1,5 +1,7 @@
 // What goes wrong around the runtime: commits that fail, disks that are full, commands that poison.
 
+#include <filesystem>
+
 #include <boost/test/unit_test.hpp>
 
 #include "tests/support/refusal.hpp"
@@ -315,6 +317,32 @@ BOOST_FIXTURE_TEST_CASE(a_commit_on_disk_that_cannot_be_confirmed_at_once_is_not
   advance(2s);
   BOOST_TEST(runtime().result<int>(second) == 12);
   BOOST_TEST(runtime().steps(second).size() == 2U);
+  close();
+}
+
+BOOST_FIXTURE_TEST_CASE(reports_that_come_while_a_commit_is_in_doubt_are_recorded_behind_it, faulty_world) {
+  bool fails = false;
+  environment().before_commit = [&](std::uint64_t) {
+    if (!std::exchange(fails, false)) return;
+    std::filesystem::rename(directory(), directory() + ".away");  // it cannot be opened anew
+    throw error{errc::outcome_unknown, "the meta page could not be written"};
+  };
+  open({{.id = "f", .triggers = {{.event = "go"}}, .body = [](context step) -> task<> {
+           co_await caesura::all(step.run("s1", [] {}), step.run("s2", [] {}));
+           co_await step.run("s3", [] {});
+         }}});
+  const auto run_of = start({.name = "go"});
+  settle();
+  fails = true;
+  execute_step();  // s1: its report is in doubt
+  execute_step();  // s2
+  BOOST_TEST(steps().waiting() == 0U);
+  std::filesystem::rename(directory() + ".away", directory());
+  advance(2s);
+  BOOST_TEST(status(run_of) == run_status::completed);
+  std::vector<std::string> recorded;
+  for (const auto& row : runtime().steps(run_of)) recorded.push_back(row.id);
+  BOOST_TEST((recorded == std::vector<std::string>{"s1", "s2", "s3"}));
   close();
 }
 

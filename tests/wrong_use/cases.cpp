@@ -18,10 +18,21 @@ struct unknown_to_json {
   int cents{0};
 };
 
+struct only_read {
+  int cents{0};
+  friend void from_json(const nlohmann::json& json, only_read& to) { to.cents = json; }
+};
+void notify(const std::string&) {}
+int answer() { return 42; }
+
 #ifndef WRONG
 task<int> right(context step, std::vector<std::string> users) {
   const std::string greeting = "hello";
   const auto greet = [greeting](const std::string& user) { return greeting + user; };
+  co_await step.for_each("notify", users, notify);
+  co_await step.run("answer", answer);
+  co_await step.invoke<only_read>("cost", "cost", 7);
+  co_await step.invoke("weigh-nothing", "weigh-parcel", 7);
   const auto greeted = co_await step.for_each("greet", users, greet);
   const auto keys = co_await step.for_each("keys", users, [&](const std::string& user, const caesura::step_attempt& attempt) { return user + attempt.key(); });
   co_await step.for_each("both", users, [](const std::string&, const caesura::step_attempt&, std::stop_token) {});

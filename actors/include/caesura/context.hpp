@@ -48,6 +48,9 @@ template <class F>
 using step_result = std::remove_cvref_t<decltype(invoke_step(std::declval<F&>(), std::declval<const step_attempt&>(), std::declval<const std::stop_token&>()))>;
 
 template <class R>
+concept readable = std::is_void_v<R> || (!is_view<R> && json_readable<R>);
+
+template <class R>
 concept recordable = std::is_void_v<R> || (!is_view<R> && std::constructible_from<document, R> && json_readable<R>);
 
 // Says in one sentence what is wrong with the result of a step, which nlohmann would say in hundreds of lines.
@@ -496,7 +499,7 @@ class context {
   // co_await g++ 12 destroys twice: it is named first, everywhere.
   template <class F>
   auto run(std::string_view id, F&& fn) const {
-    using fn_type = std::remove_cvref_t<F>;
+    using fn_type = std::decay_t<F>;
     static_assert(detail::safe_in_co_await<F>,
                   "this closure owns what it captures, and Debian 12's g++ destroys such a temporary twice inside co_await: capture by "
                   "reference, [&] { … }, or name the closure first: auto send = [s] { … }; co_await step.run(\"send\", send);");
@@ -565,13 +568,16 @@ class context {
   invoke_awaiter<R> invoke(std::string_view id, std::string_view function, Data&& data) const {
     using data_type = std::remove_cvref_t<Data>;
     static_assert(detail::safe_in_co_await<Data> || !std::is_aggregate_v<data_type>,
-                  "Debian 12's g++ destroys such a temporary twice inside co_await, name the data first: const parcel data{…}; co_await "
-                  "step.invoke<int>(\"weigh\", \"weigh-parcel\", data);");
+                  "inside co_await Debian 12's g++ may destroy such a temporary twice: name the data first, and give it by its name: const parcel "
+                  "data{…}; co_await step.invoke<int>(\"weigh\", \"weigh-parcel\", data);");
     constexpr bool is_json = std::constructible_from<document, const data_type&>;
     static_assert(is_json, "an event's data is JSON, and nlohmann::json cannot be made from this type: give it NLOHMANN_DEFINE_TYPE_INTRUSIVE(type, members…)");
-    detail::check_result<R>();
+    static_assert(!detail::is_view<R>, "a child's result is read back as a copy, of which this type would only be a view: take std::string");
+    static_assert(detail::readable<R> || detail::is_view<R>,
+                  "a child's result is recorded as JSON, and nlohmann::json cannot make this type of it: take a number, std::string, a container of them, "
+                  "caesura::document, or a struct with NLOHMANN_DEFINE_TYPE_INTRUSIVE(type, members…)");
     check(id, "step.invoke");
-    if constexpr (is_json && detail::recordable<R>) {
+    if constexpr (is_json && detail::readable<R>) {
       return {*driver_, std::make_unique<detail::invoke_operation<R>>(id, function, document(std::as_const(data)))};
     } else {
       return {*driver_, nullptr};  // does not compile, as said above
@@ -585,7 +591,7 @@ class context {
   // variable of the body and is not copied. An empty one is no step.
   template <std::ranges::forward_range Range, class F>
   auto for_each(std::string_view id, Range&& elements, F&& fn) const {
-    using fn_type = std::remove_cvref_t<F>;
+    using fn_type = std::decay_t<F>;
     using element = std::ranges::range_value_t<Range>;
     using bound = detail::bound_element<fn_type, element>;
     static_assert(std::is_lvalue_reference_v<Range>,
@@ -595,7 +601,9 @@ class context {
     static_assert(detail::safe_in_co_await<F>,
                   "this closure owns what it captures, and Debian 12's g++ destroys such a temporary twice inside co_await: capture by "
                   "reference, [&], or name the closure first: const auto notify = [s](const user& u) { … };");
-    if constexpr (detail::step_function<const fn_type, const element&>) {
+    static_assert(std::copy_constructible<fn_type> || !detail::safe_in_co_await<F>,
+                  "the function of for_each is copied once, and this one cannot be: capture by reference, [&], what cannot be copied");
+    if constexpr (detail::step_function<const fn_type, const element&> && std::copy_constructible<fn_type>) {
       using result = detail::step_result<bound>;
       detail::check_result<result>();
       check(id, "step.for_each");
@@ -610,7 +618,8 @@ class context {
       }
       return for_each_awaiter<result>{*driver_, std::move(ops)};
     } else {
-      static_assert(detail::always_false<F>, "the function of for_each takes an element, then nothing, a const caesura::step_attempt&, a std::stop_token, or both in "
+      static_assert(detail::always_false<F> || detail::step_function<const fn_type, const element&>,
+                    "the function of for_each takes an element, then nothing, a const caesura::step_attempt&, a std::stop_token, or both in "
                                              "this order, and is const: several threads call it");
       return for_each_awaiter<void>{*driver_, {}};
     }
