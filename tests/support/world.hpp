@@ -32,7 +32,9 @@ class manual_steps final : public actors::step_executor {
  public:
   explicit manual_steps(const actors::clock& clock) : clock_{clock} {}
 
-  void submit(std::shared_ptr<actors::step_job> job) override { jobs_.push_back(std::move(job)); }
+  void submit(std::shared_ptr<actors::step_job> job) override {
+    if (takes_) jobs_.push_back(std::move(job));
+  }
   std::vector<std::string> executing() const override { return executing_; }
 
   [[nodiscard]] std::size_t waiting() const noexcept { return jobs_.size(); }
@@ -52,11 +54,14 @@ class manual_steps final : public actors::step_executor {
     return true;
   }
   void forget() { jobs_.clear(); }
+  // False: what is submitted is dropped at once, as by a process that ends.
+  void take(bool takes) { takes_ = takes; }
 
  private:
   const actors::clock& clock_;
   std::deque<std::shared_ptr<actors::step_job>> jobs_;
   std::vector<std::string> executing_;
+  bool takes_ = true;
 };
 
 class world {
@@ -99,7 +104,9 @@ class world {
     steps_.forget();
     before_commit = {};
     before_write = {};
+    steps_.take(false);
     runtime_.reset();
+    steps_.take(true);
     diagnostics.clear();
   }
 
