@@ -46,7 +46,7 @@ struct stage {
 };
 
 struct orders_world : remote_world {
-  explicit orders_world(std::uint64_t seed) : chance{seed} {
+  explicit orders_world(std::uint64_t seed) : chance{seed}, is_calm{chance.one_in(2)} {
     const auto stages = 1 + chance.below(4);
     for (std::size_t s = 0; s < stages; ++s) {
       stage made{.is_race = chance.one_in(3)};
@@ -173,12 +173,12 @@ struct orders_world : remote_world {
       case 1: if (chance.one_in(6)) cancel_one(); return;
       case 2: runtime().send({.name = "reply", .data = {{"id", "t-1"}}}); return;
       case 3:
-        if (!chance.one_in(4)) return;
+        if (is_calm || !chance.one_in(4)) return;
         has_interruptions = true;
         runtime().pause("app-fn", {.under_way = chance.one_in(3) ? running_runs::let_finish : running_runs::hold});
         return;
       case 4: runtime().resume("app-fn"); return;
-      case 5: if (chance.one_in(8)) restart(chance.one_in(2)); return;
+      case 5: if (!is_calm && chance.one_in(8)) restart(chance.one_in(2)); return;
       case 6: if (!code->calls.empty()) checkpoint(chance.below(code->calls.size())); return;
       case 7: if (chance.one_in(20)) runtime().send({.name = "stop", .data = {{"id", "nobody"}}}); return;
       case 8: case 9: case 10: case 11: make_call(); return;
@@ -205,6 +205,7 @@ struct orders_world : remote_world {
   }
 
   dice chance;
+  bool is_calm;  // nothing interrupts: then each retry is known, and when it is due
   std::vector<stage> program;
   std::vector<run_id> runs;
   std::set<run_id> cancelled;
