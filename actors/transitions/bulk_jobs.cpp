@@ -68,14 +68,8 @@ void cancel_meant(turn& now, const open_sweep& sweep, const storage::run_record&
 }
 
 bool was_ended_by(turn& now, const open_sweep& sweep, const run_id& id) {
-  try {
-    const auto ended = now.tx.find_run(id);
-    return ended && is_counted(*ended, sweep.place);
-  } catch (const error& e) {
-    if (e.code() != errc::store_corrupt) throw;
-    now.say_once(e.what());
-    return false;
-  }
+  const auto ended = read_sound(now, [&] { return now.tx.find_run(id); }, std::nullopt);
+  return ended && is_counted(*ended, sweep.place);
 }
 
 // One run of the job's set, in its turn.

@@ -15,17 +15,6 @@ cancellation from_parent(turn& now, const run_id& parent) {
           .parent = parent};
 }
 
-// nullopt also for a damaged one: nobody knows how it ended.
-std::optional<storage::run_record> find_sound(turn& now, const run_id& run) {
-  try {
-    return now.tx.find_run(run);
-  } catch (const error& e) {
-    if (e.code() != errc::store_corrupt) throw;
-    now.say_once(e.what());
-    return std::nullopt;
-  }
-}
-
 bool follows_its_parent(const storage::run_record& run) {
   return run.on_parent_cancel == child_policy::cancel && !is_ended(run.status);
 }
@@ -75,7 +64,7 @@ run_ptr hit_by_tree(turn& now, run_ptr run, const open_sweep& sweep) {
   storage::run_record at = *run;
   for (std::size_t steps = 0; at.parent != sweep.record.root; ++steps) {
     if (at.parent.is_nil() || at.on_parent_cancel == child_policy::abandon || steps > now.state.limits.nesting) return run;
-    const auto parent = find_sound(now, at.parent);
+    const auto parent = read_sound(now, [&] { return now.tx.find_run(at.parent); }, std::nullopt);  // of a damaged one nobody knows how it ended
     if (!parent || (is_ended(parent->status) && parent->status != run_status::cancelled)) return run;
     at = *parent;
   }

@@ -344,20 +344,6 @@ void fire_crons(turn& now) {
   }
 }
 
-namespace {
-
-// A damaged one counts as live: nobody knows better.
-bool is_live(turn& now, const run_id& run) {
-  try {
-    return now.tx.find_live_run(run).has_value();
-  } catch (const error& e) {
-    if (e.code() != errc::store_corrupt) throw;
-    return true;
-  }
-}
-
-}  // namespace
-
 bool purge_flow(turn& now, purge_state& purge) {
   std::vector<std::uint64_t> over;
   std::size_t left = now.state.limits.purge_slice;
@@ -374,7 +360,10 @@ bool purge_flow(turn& now, purge_state& purge) {
       case flow_kind::throttle: is_over = record.at <= now.now; break;
       case flow_kind::debounce:
       case flow_kind::batch:
-      case flow_kind::singleton: is_over = !is_live(now, record.run); break;
+      case flow_kind::singleton:
+        // A damaged one counts as live: nobody knows better.
+        is_over = !read_sound(now, [&] { return now.tx.find_live_run(record.run).has_value(); }, true);
+        break;
       case flow_kind::cron: is_over = fn != nullptr && !now.state.crons.contains(key); break;
     }
     if (is_over) over.push_back(key);

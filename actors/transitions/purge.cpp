@@ -9,24 +9,9 @@ namespace caesura::actors {
 
 namespace {
 
-// What is damaged stays where it is, is said once, and keeps nothing else from being purged.
+// What is damaged stays where it is, and keeps nothing else from being purged.
 bool is_stored(turn& now, const run_id& run) {
-  try {
-    return now.tx.find_run(run).has_value();
-  } catch (const error& e) {
-    if (e.code() != errc::store_corrupt) throw;
-    now.say_once(e.what());
-    return true;
-  }
-}
-
-const definition* definition_of(turn& now, const storage::run_record& run) {
-  try {
-    return &now.state.definition_of(run);
-  } catch (const error& e) {
-    now.say_once(e.what());
-    return nullptr;
-  }
+  return read_sound(now, [&] { return now.tx.find_run(run).has_value(); }, true);
 }
 
 // True when all ended runs have been looked at.
@@ -53,7 +38,8 @@ bool purge_runs(turn& now, purge_state& purge) {
     now.say_once(why.what());
   });
   for (const auto& run : old) {
-    if (const auto* def = definition_of(now, run)) now.tx.purge_run(run, def->record.function);
+    const auto* def = read_sound(now, [&] { return &now.state.definition_of(run); }, nullptr);
+    if (def != nullptr) now.tx.purge_run(run, def->record.function);
   }
   return is_done;
 }

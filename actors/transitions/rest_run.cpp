@@ -16,7 +16,7 @@ run_status status_at_rest(const storage::run_record& run) {
 
 }  // namespace
 
-// A step that may be tried again at once is in flight, or its order to start is on the way to the actor, which did not know of it.
+// A pending step without a due time is one whose order to start is on the way to the actor, which did not know of it yet.
 bool is_busy(const storage::run_record& run, const advance_run& command) {
   return command.in_flight > 0 ||
          std::ranges::any_of(run.pending, [](const storage::pending_record& p) { return p.kind == step_kind::run && !p.due; });

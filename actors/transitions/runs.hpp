@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "actors/clock.hpp"
@@ -18,6 +19,18 @@ using run_ptr = std::shared_ptr<const storage::run_record>;
 // The run's record as the open transaction has it; null when no such live run is stored, or when its record is
 // damaged: that run is left alone, the observer is told, and nobody else is harmed.
 [[nodiscard]] run_ptr find_live(turn& now, const run_id& run);
+
+// What `read` gives; `otherwise` where it meets a damaged record, which is said once and harms nothing else.
+template <class Read>
+[[nodiscard]] std::invoke_result_t<Read> read_sound(turn& now, const Read& read, std::invoke_result_t<Read> otherwise) {
+  try {
+    return read();
+  } catch (const error& e) {
+    if (e.code() != errc::store_corrupt) throw;
+    now.say_once(e.what());
+    return otherwise;
+  }
+}
 
 // Stores `after` in place of `before` and adjusts index, timer and queue. Returns what was stored.
 run_ptr replace_run(turn& now, const storage::run_record& before, storage::run_record after);
