@@ -10,6 +10,7 @@
 
 #include "storage/crc32c.hpp"
 #include "storage/document_view.hpp"
+#include "storage/pack_buffer.hpp"
 
 namespace caesura::storage {
 
@@ -174,7 +175,7 @@ struct count_of {
 
 class writer {
  public:
-  explicit writer(msgpack::sbuffer& out) : out_{out}, pack_{out} {}
+  explicit writer(pack_buffer& out) : out_{out}, pack_{out} {}
 
   template <class... T>
   void operator()(const T&... field) {
@@ -250,8 +251,8 @@ class writer {
     pack_.pack_bin_body(bytes.data(), static_cast<std::uint32_t>(bytes.size()));
   }
 
-  msgpack::sbuffer& out_;
-  msgpack::packer<msgpack::sbuffer> pack_;
+  pack_buffer& out_;
+  msgpack::packer<pack_buffer> pack_;
 };
 
 // Reads the elements of one array. The first element that does not fit ends it: is_good() is false from then on.
@@ -381,12 +382,13 @@ std::uint32_t checksum(table where, std::string_view key, std::string_view body)
   return crc32c(body, crc32c(key, crc32c({&number, 1})));
 }
 
-template <class Record>
-msgpack::sbuffer pack(const Record& record) {
-  constexpr std::size_t usual_bytes = 512;
-  msgpack::sbuffer out{usual_bytes};
-  writer{out}.record(record);
-  return out;
+std::array<char, checksum_bytes> little_endian(std::uint32_t sum) {
+  std::array<char, checksum_bytes> bytes{};
+  for (auto& byte : bytes) {
+    byte = static_cast<char>(sum & 0xFF);
+    sum >>= 8;
+  }
+  return bytes;
 }
 
 }  // namespace
@@ -399,12 +401,10 @@ std::string_view name_of(table where) noexcept {
 }
 
 std::string seal(table where, std::string_view key, std::string_view bytes) {
-  const std::uint32_t sum = checksum(where, key, bytes);
+  const auto sum = little_endian(checksum(where, key, bytes));
   std::string sealed;
   sealed.reserve(bytes.size() + checksum_bytes);
-  sealed += bytes;
-  for (int shift = 0; shift < 32; shift += 8) sealed += static_cast<char>((sum >> shift) & 0xFF);
-  return sealed;
+  return sealed.append(bytes).append(sum.data(), sum.size());
 }
 
 std::optional<std::string_view> unseal(table where, std::string_view key, std::string_view sealed) {
@@ -417,9 +417,18 @@ std::optional<std::string_view> unseal(table where, std::string_view key, std::s
 }
 
 template <class Record>
+std::string_view encode(pack_buffer& out, table where, std::string_view key, const Record& record) {
+  out.clear();
+  writer{out}.record(record);
+  const auto sum = little_endian(checksum(where, key, out.view()));
+  out.write(sum.data(), sum.size());
+  return out.view();
+}
+
+template <class Record>
 std::string encode(table where, std::string_view key, const Record& record) {
-  const auto packed = pack(record);
-  return seal(where, key, {packed.data(), packed.size()});
+  pack_buffer out;
+  return std::string{encode(out, where, key, record)};
 }
 
 template <class Record>
@@ -443,12 +452,14 @@ std::optional<run_status> decode_status(table where, std::string_view key, std::
 }
 
 std::string encode_body(const definition_record& record) {
-  const auto packed = pack(record);
-  return {packed.data(), packed.size()};
+  pack_buffer out;
+  writer{out}.record(record);
+  return std::string{out.view()};
 }
 
-#define CAESURA_RECORD(type)                                                      \
-  template std::string encode(table, std::string_view, const type&);              \
+#define CAESURA_RECORD(type)                                                                  \
+  template std::string_view encode(pack_buffer&, table, std::string_view, const type&);       \
+  template std::string encode(table, std::string_view, const type&);                          \
   template std::optional<type> decode(table, std::string_view, std::string_view);
 CAESURA_RECORD(event_record)
 CAESURA_RECORD(definition_record)

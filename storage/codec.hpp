@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "storage/pack_buffer.hpp"
 #include "storage/records.hpp"
 
 namespace caesura::storage {
@@ -37,6 +38,9 @@ inline constexpr std::size_t table_count = 17;
 // passes over what it does not know.
 template <class Record>
 [[nodiscard]] std::string encode(table where, std::string_view key, const Record& record);
+// The same in `out`, in place of what it held.
+template <class Record>
+[[nodiscard]] std::string_view encode(pack_buffer& out, table where, std::string_view key, const Record& record);
 
 // nullopt: the bytes are damaged or no such record. Never throws but for memory, never reads outside the bytes.
 template <class Record>

@@ -4,23 +4,18 @@ namespace caesura::storage {
 
 namespace {
 
-void append_big_endian(std::string& out, std::uint64_t value, int width) {
-  for (int shift = 8 * (width - 1); shift >= 0; shift -= 8) out += static_cast<char>((value >> shift) & 0xFF);
+template <class Number>
+key_bytes<sizeof(Number)> big_endian(Number value) noexcept {
+  key_bytes<sizeof(Number)> key;
+  for (std::size_t i = sizeof(Number); i > 0; --i, value >>= 8) key.bytes[i - 1] = static_cast<char>(value & 0xFF);
+  return key;
 }
 
 }  // namespace
 
-std::string key_of(std::uint64_t number) {
-  std::string key;
-  append_big_endian(key, number, 8);
-  return key;
-}
+key_bytes<8> key_of(std::uint64_t number) noexcept { return big_endian(number); }
 
-std::string step_key(const run_id& run, std::uint32_t sequence) {
-  std::string key = key_of(run);
-  append_big_endian(key, sequence, 4);
-  return key;
-}
+key_bytes<id_bytes + 4> step_key(const run_id& run, std::uint32_t sequence) noexcept { return key_of(run) + big_endian(sequence); }
 
 std::uint64_t number_at(std::string_view key) noexcept {
   std::uint64_t value = 0;

@@ -2,7 +2,11 @@
 
 // Keys whose bytes sort as the things they stand for: ids as they are, numbers big-endian.
 
+#include <array>
+#include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,16 +15,33 @@
 
 namespace caesura::storage {
 
-template <class Tag>
-[[nodiscard]] std::string key_of(const basic_id<Tag>& id) {
-  return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()};
+// A key on the stack: one is made for every record that is read or written.
+template <std::size_t Size>
+struct key_bytes {
+  std::array<char, Size> bytes{};
+
+  operator std::string_view() const noexcept { return {bytes.data(), Size}; }  // NOLINT: a key is its bytes
+};
+template <std::size_t Left, std::size_t Right>
+[[nodiscard]] key_bytes<Left + Right> operator+(const key_bytes<Left>& left, const key_bytes<Right>& right) noexcept {
+  key_bytes<Left + Right> both;
+  std::memcpy(both.bytes.data(), left.bytes.data(), Left);
+  std::memcpy(both.bytes.data() + Left, right.bytes.data(), Right);
+  return both;
 }
 
-[[nodiscard]] std::string key_of(std::uint64_t number);
-[[nodiscard]] std::string step_key(const run_id& run, std::uint32_t sequence);
+inline constexpr std::size_t id_bytes = 16;
+
+template <class Tag>
+[[nodiscard]] key_bytes<id_bytes> key_of(const basic_id<Tag>& id) noexcept {
+  return {std::bit_cast<std::array<char, id_bytes>>(id.bytes)};
+}
+
+[[nodiscard]] key_bytes<8> key_of(std::uint64_t number) noexcept;
+[[nodiscard]] key_bytes<id_bytes + 4> step_key(const run_id& run, std::uint32_t sequence) noexcept;
 // (hash of a text, id): all ids of one text stand together, oldest first.
 template <class Tag>
-[[nodiscard]] std::string hashed_key(std::uint64_t hash, const basic_id<Tag>& id) {
+[[nodiscard]] key_bytes<8 + id_bytes> hashed_key(std::uint64_t hash, const basic_id<Tag>& id) noexcept {
   return key_of(hash) + key_of(id);
 }
 

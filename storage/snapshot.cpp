@@ -67,7 +67,7 @@ std::optional<run_record> snapshot::find_run(const run_id& id) const {
 
 std::vector<step_record> snapshot::steps_of(const run_id& id, std::uint32_t from, std::size_t limit) const {
   std::vector<step_record> steps;
-  const std::string prefix = key_of(id);
+  const auto prefix = key_of(id);
   transaction_->each_from(table::steps, step_key(id, from), [&](std::string_view key, std::string_view value) {
     if (!key.starts_with(prefix) || steps.size() == limit) return false;
     steps.push_back(decoded<step_record>(table::steps, key, value));
@@ -110,7 +110,7 @@ void snapshot::each_event(const event_id& from, const std::function<bool(const e
 void snapshot::each_event_named(std::string_view name, const event_id& from,
                                 const std::function<bool(const event_record&)>& visit) const {
   const std::uint64_t hash = hash_text(name);
-  const std::string prefix = key_of(hash);
+  const auto prefix = key_of(hash);
   transaction_->each_from(table::events_by_name, hashed_key(hash, from), [&](std::string_view key, std::string_view) {
     if (!key.starts_with(prefix)) return false;
     const auto id = id_of<event_id>(table::events_by_name, key);
@@ -122,13 +122,14 @@ void snapshot::each_event_named(std::string_view name, const event_id& from,
 
 void snapshot::each_event_before(std::string_view name, const event_id& before, const std::function<bool(const event_record&)>& visit) const {
   if (name.empty()) {
-    transaction_->each_before(table::events, before.is_nil() ? std::string{} : key_of(before), [&](std::string_view key, std::string_view value) {
+    const auto end = key_of(before);
+    transaction_->each_before(table::events, before.is_nil() ? std::string_view{} : end, [&](std::string_view key, std::string_view value) {
       return visit(decoded<event_record>(table::events, key, value));
     });
     return;
   }
   const std::uint64_t hash = hash_text(name);
-  const std::string prefix = key_of(hash);
+  const auto prefix = key_of(hash);
   event_id last;
   last.bytes.fill(0xFF);  // beyond every id that is issued
   transaction_->each_before(table::events_by_name, hashed_key(hash, before.is_nil() ? last : before), [&](std::string_view key, std::string_view) {
@@ -149,7 +150,8 @@ void snapshot::each_sweep(const std::function<bool(const position&, const sweep_
 namespace {
 
 // The ids at the end of the keys that begin with `prefix`, beyond `after`.
-std::vector<run_id> ids_beyond(const lmdb_transaction& tx, table where, const std::string& prefix, const run_id& after, std::size_t limit) {
+template <std::size_t Size>
+std::vector<run_id> ids_beyond(const lmdb_transaction& tx, table where, const key_bytes<Size>& prefix, const run_id& after, std::size_t limit) {
   std::vector<run_id> ids;
   if (limit == 0) return ids;
   tx.each_from(where, prefix + key_of(after), [&](std::string_view key, std::string_view) {
@@ -163,7 +165,7 @@ std::vector<run_id> ids_beyond(const lmdb_transaction& tx, table where, const st
 }  // namespace
 
 std::vector<run_id> snapshot::live_ids(const run_id& after, std::size_t limit) const {
-  return ids_beyond(*transaction_, table::live_runs, {}, after, limit);
+  return ids_beyond(*transaction_, table::live_runs, key_bytes<0>{}, after, limit);
 }
 
 std::size_t snapshot::live_count() const { return transaction_->count(table::live_runs); }
@@ -210,7 +212,7 @@ std::optional<plan_record> snapshot::find_plan(const plan_id& id) const {
 
 std::vector<run_id> snapshot::plan_ids(const plan_id& id) const {
   std::vector<run_id> ids;
-  const std::string prefix = key_of(id);
+  const auto prefix = key_of(id);
   transaction_->each_from(table::plan_ids, prefix, [&](std::string_view key, std::string_view value) {
     if (!key.starts_with(prefix)) return false;
     const auto chunk = decoded<plan_chunk_record>(table::plan_ids, key, value);
@@ -254,7 +256,8 @@ std::vector<std::pair<position, outbox_record>> snapshot::oldest_outbox(std::siz
 namespace {
 
 // The newest ids of one table before `before`, at most one more than `limit`.
-std::vector<run_id> newest(const lmdb_transaction& tx, table where, const std::string& prefix, const run_id& before, std::size_t limit) {
+template <std::size_t Size>
+std::vector<run_id> newest(const lmdb_transaction& tx, table where, const key_bytes<Size>& prefix, const run_id& before, std::size_t limit) {
   run_id last;
   last.bytes.fill(0xFF);
   std::vector<run_id> ids;
@@ -273,8 +276,8 @@ id_page snapshot::runs_of(std::string_view function, const run_id& before, std::
   if (!function.empty()) {
     ids = newest(*transaction_, table::runs_by_function, key_of(hash_text(function)), before, limit);
   } else {
-    const auto live = newest(*transaction_, table::live_runs, {}, before, limit);
-    const auto ended = newest(*transaction_, table::ended_runs, {}, before, limit);
+    const auto live = newest(*transaction_, table::live_runs, key_bytes<0>{}, before, limit);
+    const auto ended = newest(*transaction_, table::ended_runs, key_bytes<0>{}, before, limit);
     std::ranges::merge(live, ended, std::back_inserter(ids), std::greater<>{});
   }
   const bool has_more = ids.size() > limit;

@@ -127,6 +127,11 @@ void write_transaction::put(table where, std::string_view key, std::string_view 
   written_bytes_ += key.size() + value.size();
 }
 
+template <class Record>
+void write_transaction::put_record(table where, std::string_view key, const Record& record) {
+  put(where, key, encode(packed_, where, key, record));
+}
+
 void write_transaction::remove(table where, std::string_view key) {
   if (const auto& hook = owner_.options().before_write) hook();
   transaction_->remove(where, key);
@@ -134,18 +139,18 @@ void write_transaction::remove(table where, std::string_view key) {
 
 void write_transaction::put_event(const event_record& event) {
   const auto key = key_of(event.id);
-  put(table::events, key, encode(table::events, key, event));
+  put_record(table::events, key, event);
   put(table::events_by_name, hashed_key(hash_text(event.name), event.id), {});
 }
 
 void write_transaction::put_run(const run_record& run, bool was_live) {
   const auto key = key_of(run.id);
   if (!is_ended(run.status)) {
-    put(table::live_runs, key, encode(table::live_runs, key, run));
+    put_record(table::live_runs, key, run);
     return;
   }
   if (was_live) remove(table::live_runs, key);
-  put(table::ended_runs, key, encode(table::ended_runs, key, run));
+  put_record(table::ended_runs, key, run);
 }
 
 void write_transaction::create_run(const run_record& run, std::string_view function) {
@@ -155,7 +160,7 @@ void write_transaction::create_run(const run_record& run, std::string_view funct
 
 void write_transaction::put_step(const run_id& run, std::uint32_t sequence, const step_record& step) {
   const auto key = step_key(run, sequence);
-  put(table::steps, key, encode(table::steps, key, step));
+  put_record(table::steps, key, step);
 }
 
 std::uint64_t write_transaction::intern_definition(const definition_record& definition) {
@@ -168,39 +173,39 @@ std::uint64_t write_transaction::intern_definition(const definition_record& defi
     return hash;
   }
   const auto key = key_of(hash);
-  put(table::definitions, key, encode(table::definitions, key, definition));
+  put_record(table::definitions, key, definition);
   return hash;
 }
 
 void write_transaction::put_outbox(const position& place, const outbox_record& record) {
   const auto key = key_of(place);
-  put(table::outbox, key, encode(table::outbox, key, record));
+  put_record(table::outbox, key, record);
 }
 
 void write_transaction::delete_outbox(const position& place) { remove(table::outbox, key_of(place)); }
 
 void write_transaction::put_sweep(const position& place, const sweep_record& record) {
   const auto key = key_of(place);
-  put(table::sweeps, key, encode(table::sweeps, key, record));
+  put_record(table::sweeps, key, record);
 }
 
 void write_transaction::delete_sweep(const position& place) { remove(table::sweeps, key_of(place)); }
 
 void write_transaction::put_bulk(const bulk_id& id, const bulk_record& record) {
   const auto key = key_of(id);
-  put(table::bulk_jobs, key, encode(table::bulk_jobs, key, record));
+  put_record(table::bulk_jobs, key, record);
 }
 
 void write_transaction::delete_bulk(const bulk_id& id) { remove(table::bulk_jobs, key_of(id)); }
 
 void write_transaction::put_plan(const plan_id& id, const plan_record& record) {
   const auto key = key_of(id);
-  put(table::plans, key, encode(table::plans, key, record));
+  put_record(table::plans, key, record);
 }
 
 void write_transaction::put_plan_chunk(const plan_id& id, std::uint32_t chunk, const plan_chunk_record& record) {
   const auto key = step_key(id_cast<run_id>(id), chunk);
-  put(table::plan_ids, key, encode(table::plan_ids, key, record));
+  put_record(table::plan_ids, key, record);
 }
 
 void write_transaction::delete_plan(const plan_id& id) {
@@ -212,12 +217,12 @@ void write_transaction::delete_plan(const plan_id& id) {
 }
 
 void write_transaction::put_function_state(std::string_view function, const function_state_record& record) {
-  put(table::functions, function, encode(table::functions, function, record));
+  put_record(table::functions, function, record);
 }
 
 void write_transaction::put_flow(std::uint64_t id, const flow_record& record) {
   const auto key = key_of(id);
-  put(table::flow, key, encode(table::flow, key, record));
+  put_record(table::flow, key, record);
 }
 
 void write_transaction::delete_flow(std::uint64_t id) { remove(table::flow, key_of(id)); }

@@ -11,6 +11,7 @@
 
 #include <caesura/ids.hpp>
 
+#include "storage/pack_buffer.hpp"
 #include "storage/records.hpp"
 
 namespace caesura::storage {
@@ -153,9 +154,12 @@ class write_transaction final : public snapshot {
   friend class store;
   write_transaction(std::unique_ptr<lmdb_transaction> transaction, store& owner);
   void put(table where, std::string_view key, std::string_view value);
+  template <class Record>
+  void put_record(table where, std::string_view key, const Record& record);
   void remove(table where, std::string_view key);
 
   store& owner_;
+  pack_buffer packed_;  // of the record that is put
   std::size_t written_bytes_ = 0;
 };
 

@@ -63,10 +63,11 @@ BOOST_AUTO_TEST_CASE(keys_sort_as_what_they_stand_for) {
   id_generator ids;
   const auto run = ids.next<run_id>(begin, 1);
   const auto later = ids.next<run_id>(begin, 1);
-  BOOST_TEST(step_key(run, 0) < step_key(run, 1));
-  BOOST_TEST(step_key(run, 255) < step_key(run, 256));
-  BOOST_TEST(step_key(run, 0xFFFF'FFFF) < step_key(later, 0));
-  BOOST_TEST(key_of(std::uint64_t{255}) < key_of(std::uint64_t{256}));
+  const auto is_before = [](std::string_view a, std::string_view b) { return a < b; };
+  BOOST_TEST(is_before(step_key(run, 0), step_key(run, 1)));
+  BOOST_TEST(is_before(step_key(run, 255), step_key(run, 256)));
+  BOOST_TEST(is_before(step_key(run, 0xFFFF'FFFF), step_key(later, 0)));
+  BOOST_TEST(is_before(key_of(std::uint64_t{255}), key_of(std::uint64_t{256})));
   BOOST_TEST(number_at(key_of(std::uint64_t{0x0123'4567'89AB'CDEF})) == 0x0123'4567'89AB'CDEFULL);
   BOOST_TEST((id_at_end<run_id>(hashed_key(7, run)) == run));
   BOOST_TEST(!id_at_end<run_id>("short").has_value());
