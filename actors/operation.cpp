@@ -53,7 +53,7 @@ bool operation::finish(const step_info& row) noexcept {
     }
     attempts = row.attempts;
     child = row.child;
-    error = row.error;
+    error = row.error ? std::make_unique<recorded_error>(*row.error) : nullptr;
     if (!error) decode(row.result);
     is_finished = true;
     return true;
@@ -64,6 +64,11 @@ bool operation::finish(const step_info& row) noexcept {
     undecodable = "its type's from_json threw something that is no std::exception";
     return false;
   }
+}
+
+const operation_terms& operation::terms() const noexcept {
+  static const operation_terms none;
+  return terms_ == nullptr ? none : *terms_;
 }
 
 void operation::raise() const { throw step_failed{id, *error, attempts}; }
@@ -90,8 +95,8 @@ void wait_operation::decode(const document& result) {
 }
 
 signal_operation::signal_operation(std::string_view name) : operation_of{step_kind::wait_for_event, name} {
-  event_name = signal_event_of(name);
-  conflict = signal_conflict::fail;
+  own_terms().event_name = signal_event_of(name);
+  own_terms().conflict = signal_conflict::fail;
 }
 
 void signal_operation::decode(const document& result) {

@@ -54,10 +54,10 @@ void remote_frame::start() {
     if (row_of_.contains(p.step)) continue;
     auto op = std::make_unique<remote_operation>(p.kind, p.step);
     op->name = p.name;
-    op->until = p.due;
-    op->event_name = p.event;
-    op->when = p.when;
-    if (p.kind == step_kind::invoke) op->function = std::exchange(op->event_name, {});
+    auto& terms = op->own_terms();
+    terms.until = p.due;
+    (p.kind == step_kind::invoke ? terms.function : terms.event_name) = p.event;
+    terms.when = p.when;
     add_operation(std::move(op));
   }
   restored_.clear();
@@ -108,7 +108,7 @@ bool remote_frame::is_call(std::string_view id) noexcept { return id.starts_with
 bool remote_frame::asks(const detail::operation& op) const noexcept { return op.kind == step_kind::run && is_call(op.id); }
 
 remote::call remote_frame::call_for(const detail::operation& op) const {
-  remote::call call{.run = run_, .function = function_, .trigger = triggers_.front(), .events = triggers_, .steps = rows_};
+  remote::call call{.run = run_, .function = function_, .events = triggers_, .steps = rows_};
   if (!asks(op)) call.step = op.id;
   call.plans_only = asks(op) && pending_.size() > 1;
   return call;
@@ -147,16 +147,18 @@ std::vector<step_info> remote_frame::rows_of(std::vector<remote::finished_step> 
 std::unique_ptr<remote_frame::remote_operation> remote_frame::operation_of(const remote::operation& named) const {
   auto op = std::make_unique<remote_operation>(kind_of(named.kind), named.id);
   op->name = named.name;
-  op->delay = named.delay;
-  op->until = named.until;
-  op->event_name = named.event;
-  op->when = named.when;
+  if (named.kind == remote::operation::what::planned) return op;
+  auto& terms = op->own_terms();
+  terms.delay = named.delay;
+  terms.until = named.until;
+  terms.event_name = named.event;
+  terms.when = named.when;
   if (named.kind == remote::operation::what::wait_for_signal) {
-    op->event_name = signal_event_of(named.signal);
-    op->conflict = named.conflict;
+    terms.event_name = signal_event_of(named.signal);
+    terms.conflict = named.conflict;
   }
-  op->function = named.function;
-  op->data = named.data;
+  terms.function = named.function;
+  terms.data = named.data;
   return op;
 }
 

@@ -448,7 +448,7 @@ void router::release() {
   if (ports_.watch.committed) ports_.watch.committed();
   const auto batch = std::exchange(batch_, {});
   state_->undo.clear();
-  auto out = std::exchange(out_, {});
+  auto out = std::exchange(out_, std::move(spare_out_));
   std::vector<std::shared_ptr<start_gate>> gates;  // of the activations, in their order
   for (const auto& value : out) {
     if (const auto* activation = std::get_if<activate>(&value)) {
@@ -474,6 +474,9 @@ void router::release() {
                           [](const auto&) {}},
                command->body);
   }
+  out.clear();
+  constexpr std::size_t usual_outputs = 512;
+  if (out.capacity() <= usual_outputs) spare_out_ = std::move(out);
   after_commit();
 }
 

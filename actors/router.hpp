@@ -99,6 +99,7 @@ class router {
   std::unique_ptr<storage::write_transaction> tx_;
   std::vector<command_ptr> batch_;
   outputs out_;
+  outputs spare_out_;  // empty: the room that the last batch took
   // A commit failed half way, and nobody knows whether the file has it. Nothing is taken and nothing is taken back until that is known; who waited for
   // an answer has been told.
   std::optional<error> doubt_;

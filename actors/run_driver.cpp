@@ -6,18 +6,19 @@
 namespace caesura::actors {
 
 operation_request run_driver::request_of(const detail::operation& op) const {
-  operation_request request{.kind = op.kind, .step = op.id, .delay = op.delay, .until = op.until};
+  const auto& terms = op.terms();
+  operation_request request{.kind = op.kind, .step = op.id, .delay = terms.delay, .until = terms.until};
   if (op.kind == step_kind::wait_for_event) {
-    request.event = op.event_name;
-    request.when = op.when;
-    request.look_back = op.look_back;
-    request.conflict = op.conflict;
+    request.event = terms.event_name;
+    request.when = terms.when;
+    request.look_back = terms.look_back;
+    request.conflict = terms.conflict;
   } else if (op.kind == step_kind::send_event) {
-    request.to_send = op.to_send;
+    request.to_send = terms.to_send;
   } else if (op.kind == step_kind::invoke) {
-    request.function = op.function;
-    request.data = op.data;
-    request.on_parent_cancel = op.on_parent_cancel;
+    request.function = terms.function;
+    request.data = terms.data;
+    request.on_parent_cancel = terms.on_parent_cancel;
   }
   if (remote_ != nullptr) remote_->complete(request);
   return request;
@@ -169,10 +170,10 @@ std::shared_ptr<step_job> run_driver::job_for(detail::operation& op) {
   job->attempt = {.run = order_.run, .step = op.id, .attempt = attempt_of(op)};
   if (remote_ != nullptr) {
     job->caller = fn_.code.remote;
-    job->call = remote_->call_for(op);
-    job->call.attempt = job->attempt.attempt;
-    job->call.attempts = std::min(fn_.code.retries.retries, limits_.retries) + 1;
-    job->call.activation = order_.activation;
+    job->call = std::make_unique<remote::call>(remote_->call_for(op));
+    job->call->attempt = job->attempt.attempt;
+    job->call->attempts = std::min(fn_.code.retries.retries, limits_.retries) + 1;
+    job->call->activation = order_.activation;
   }
   ports_.bind(*job);
   jobs_.insert_or_assign(op.id, job);
@@ -224,7 +225,8 @@ void run_driver::start(detail::operation& op) {
 
 std::variant<storage::step_record, failed_attempt> run_driver::judge(const detail::operation& op, step_outcome&& outcome) {
   const auto attempts = attempt_of(op);
-  const retry_policy& policy = op.retries ? *op.retries : fn_.code.retries;
+  const auto& own = op.terms().retries;
+  const retry_policy& policy = own ? *own : fn_.code.retries;
   if (outcome.error && !outcome.is_final && may_try_again(policy, attempts)) {
     failed_attempts_[op.id] = attempts;
     backing_off_.insert(op.id);

@@ -52,26 +52,42 @@ void perform_step(step_job& job, time_point started_at, const clock& clock, std:
   job.done(std::move(outcome));
 }
 
-void make_call(const std::shared_ptr<step_job>& job, const clock& clock, std::function<void()> begun, std::function<void()> ended) {
-  if (!begin_step(*job)) return;
-  begun();
-  const auto started_at = clock.now();
-  auto call = std::move(job->call);
-  // The way back leaves the job: if the call is dropped unanswered, what it keeps alive (the run's actor, which keeps the job) goes with it.
-  const auto is_answered = std::make_shared<std::atomic_flag>();
-  auto back = [job, done = std::move(job->done), &clock, started_at, ended = std::move(ended), is_answered](remote::answer answer) {
-    if (is_answered->test_and_set()) return;
-    step_outcome outcome{.step = job->attempt.step, .started_at = started_at, .ended_at = clock.now()};
+namespace {
+
+// A call that is out, and the way back. It leaves the job: if the call is dropped unanswered, what it keeps alive (the run's actor, which keeps the job) goes
+// with it.
+struct call_out {
+  call_out(std::shared_ptr<step_job> made, const clock& when, std::function<void()> after, std::function<void(step_outcome)> whom)
+      : job{std::move(made)}, now{when}, ended{std::move(after)}, done{std::move(whom)}, started_at{when.now()} {}
+
+  std::shared_ptr<step_job> job;
+  const clock& now;
+  std::function<void()> ended;
+  std::function<void(step_outcome)> done;
+  time_point started_at;
+  std::atomic_flag is_answered{};
+
+  void take(remote::answer answer) {
+    if (is_answered.test_and_set()) return;
+    step_outcome outcome{.step = job->attempt.step, .started_at = started_at, .ended_at = now.now()};
     make_readable(answer);
     if (answer.retry_after) answer.retry_after = std::clamp<duration>(*answer.retry_after, std::chrono::seconds{1}, std::chrono::hours{24});
     outcome.answer = std::make_shared<remote::answer>(std::move(answer));
     ended();
     done(std::move(outcome));
-  };
+  }
+};
+
+}  // namespace
+
+void make_call(const std::shared_ptr<step_job>& job, const clock& clock, const std::function<std::function<void()>()>& begin) {
+  if (!begin_step(*job)) return;
+  const auto out = std::make_shared<call_out>(job, clock, begin(), std::move(job->done));
+  const auto call = std::move(job->call);
   try {
-    job->caller->make(std::move(call), job->stop.get_token(), back);
+    job->caller->make(std::move(*call), job->stop.get_token(), [out](remote::answer answer) { out->take(std::move(answer)); });
   } catch (...) {
-    back({.error = describe_current_exception()});  // unless it has answered
+    out->take({.error = describe_current_exception()});  // unless it has answered
   }
 }
 

@@ -38,7 +38,7 @@ struct step_job {
   std::function<void(step_outcome)> done{};  // called once, on the step thread, if the step was started
   std::stop_source stop{};
   std::shared_ptr<remote::caller> caller{};  // set: this call is made in place of executing the operation. Owners: the function and its jobs
-  remote::call call{};
+  std::unique_ptr<remote::call> call{};      // until it is made
 
   // Exactly one of the two succeeds: the step thread takes it, or the driver takes it back before it has started.
   [[nodiscard]] bool claim() noexcept { return !is_claimed_.test_and_set(std::memory_order_acq_rel); }
@@ -52,8 +52,8 @@ void execute(step_job& job, const clock& clock, std::size_t result_limit_bytes) 
 [[nodiscard]] bool begin_step(step_job& job) noexcept;
 void perform_step(step_job& job, time_point started_at, const clock& clock, std::size_t result_limit_bytes) noexcept;
 
-// Makes the job's call, unless its gate is closed. `ended` is called once the call is over, before the job's `done`; not if it was not made.
-void make_call(const std::shared_ptr<step_job>& job, const clock& clock, std::function<void()> begun, std::function<void()> ended);
+// Makes the job's call, unless its gate is closed. `begin` is called before it is made, and what that returns once it is over, before the job's `done`.
+void make_call(const std::shared_ptr<step_job>& job, const clock& clock, const std::function<std::function<void()>()>& begin);
 
 // Where jobs are executed.
 class step_executor {

@@ -38,17 +38,17 @@ void step_threads::submit(std::shared_ptr<step_job> job) {
 }
 
 void step_threads::make(const std::shared_ptr<step_job>& job) {
-  make_call(
-      job, clock_,
-      [&] {
-        const std::lock_guard lock{mutex_};
-        calls_.push_back({.job = job, .started_at = clock_.now()});
-      },
-      [this, job] {
-        const std::lock_guard lock{mutex_};
-        std::erase_if(calls_, [&](const slot& out) { return out.job == job; });
-        has_no_calls_.notify_all();
-      });
+  make_call(job, clock_, [&]() -> std::function<void()> {
+    const std::lock_guard lock{mutex_};
+    const auto place = calls_.insert(calls_.end(), {.job = job, .started_at = clock_.now()});
+    return [this, place] {
+      slot over;  // ends without the lock
+      const std::lock_guard again{mutex_};
+      over = std::move(*place);
+      calls_.erase(place);
+      if (calls_.empty()) has_no_calls_.notify_all();
+    };
+  });
 }
 
 // One thread at a time is on its way: when it arrives and finds more than its own job, it asks for the next one before it executes. True:

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -61,7 +62,7 @@ class step_threads final : public step_executor {
     bool is_told{false};
   };
   std::vector<slot> current_;  // by thread
-  std::vector<slot> calls_;    // that are out
+  std::list<slot> calls_;      // that are out
   std::condition_variable has_no_calls_;
   std::vector<std::thread> threads_;
   std::size_t idle_ = 0;

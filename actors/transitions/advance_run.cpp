@@ -18,11 +18,16 @@ std::vector<std::string> recorded_otherwise(turn& now, const storage::run_record
 
 void take_rows(turn& now, storage::run_record& run, const advance_run& command) {
   const auto known = recorded_otherwise(now, run, command);
-  for (auto row : command.rows) {
+  for (const auto& row : command.rows) {
     if (std::ranges::find(known, row.id) != known.end()) continue;
     const auto tried = std::ranges::find(run.pending, row.id, &storage::pending_record::step);
-    if (tried != run.pending.end()) row.failures = tried->failures;
-    append_row(now, run, row);
+    if (tried == run.pending.end()) {
+      append_row(now, run, row);
+      continue;
+    }
+    auto whole = row;
+    whole.failures = tried->failures;
+    append_row(now, run, whole);
     std::erase_if(run.pending, [&](const storage::pending_record& p) { return p.step == row.id; });
   }
 }

@@ -56,7 +56,8 @@ class beginning {
   run_ptr store() {
     (void)withdraw_losers(after_);  // children are invoked below, if nothing is decided
     const bool is_over = is_decided(after_);
-    auto run = replace_run(now_, *before_, std::move(after_));
+    // A step that is executed for the first time leaves nothing in the record: then it stands as it was just written, with the rows before.
+    auto run = after_ == *before_ ? before_ : replace_run(now_, *before_, std::move(after_));
     if (is_over) return run;
     for (const auto& event : taken_over_) {
       run = take_over(event);
@@ -393,8 +394,8 @@ void begin_operations(turn& now, run_ptr run, const advance_run& command) {
     honour_cancel(now, run, command);
     return;
   }
-  auto after = *run;
-  if (auto limit = over_limit(now.state, after, 0, 0)) {
+  if (auto limit = over_limit(now.state, *run, 0, 0)) {
+    auto after = *run;
     after.error = std::move(limit);
     end_run(now, *run, std::move(after), run_status::failed);
     return;
@@ -404,8 +405,8 @@ void begin_operations(turn& now, run_ptr run, const advance_run& command) {
     return;
   }
   const auto activation = command.activation;
-  const bool is_decided = begun.is_decided(after);
-  const bool goes_on = is_decided || begun.goes_on(after) || (command.jobs.empty() && after.pending.empty());
+  const bool is_decided = begun.is_decided(*run);
+  const bool goes_on = is_decided || begun.goes_on(*run) || (command.jobs.empty() && run->pending.empty());
   if ((!command.jobs.empty() || goes_on) && now.state.is_stopping) {
     leave_for_next_start(now, run, command);
     return;
@@ -414,8 +415,8 @@ void begin_operations(turn& now, run_ptr run, const advance_run& command) {
   if (!rows.empty()) now.out.emplace_back(resume_run{.run = run->id, .activation = activation, .rows = std::move(rows)});
   if (!command.jobs.empty() && !is_decided) {
     now.out.emplace_back(start_steps{command.jobs});
-  } else if (!goes_on && !is_busy(after, command)) {
-    rest_run(now, *run, std::move(after));
+  } else if (!goes_on && !is_busy(*run, command)) {
+    rest_run(now, *run, storage::run_record{*run});
   }
 }
 

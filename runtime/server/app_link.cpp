@@ -21,11 +21,14 @@ constexpr std::size_t small_body_bytes = 4'096;
 constexpr std::size_t large_body_bytes = 65'536;
 
 bool is_small(const remote::call& value) {
-  std::size_t bytes = value.trigger.data.bytes().size();
+  std::size_t bytes = 0;
   for (const auto& one : value.events) bytes += one.data.bytes().size();
   for (const auto& step : value.steps) bytes += step.id.size() + step.result.bytes().size();
   return bytes <= small_body_bytes;
 }
+
+// Of every call.
+constexpr std::string_view fixed_headers = "content-type: application/json\r\nuser-agent: Inngest\r\nx-inngest-server-kind: dev\r\n";
 
 remote::answer failed(const std::string& why) {
   return {.error = recorded_error{.name = "Error", .message = why}};
@@ -36,33 +39,43 @@ remote::answer failed(const std::string& why) {
 app_link::app_link(settings settings, workers& workers, http::loop& loop)
     : settings_{std::move(settings)}, workers_{workers}, client_{std::make_unique<http::client>(settings_.client, loop)} {}
 
-void app_link::make(const std::string& url, remote::call value, std::function<void(remote::answer)> done) {
+app_link::address app_link::address_of(std::string url) {
+  address where{.url = std::move(url)};
+  if (const auto next = url_of_step(where.url, remote::next_call)) {
+    if (auto parsed = http::parse_destination(*next); parsed.index() == 0) where.next_call = std::get<0>(std::move(parsed));
+  }
+  return where;
+}
+
+void app_link::make(std::shared_ptr<const address> where, remote::call value, std::function<void(remote::answer)> done) {
   if (settings_.called) settings_.called(value);
-  auto out = std::make_shared<call_out>(call_out{.url = url, .value = std::move(value), .done = std::move(done)});
-  if (settings_.signing_keys.empty() && is_small(out->value)) {
-    write_and_send(out);
+  auto out = std::make_shared<call_out>(call_out{.where = std::move(where), .done = std::move(done)});
+  if (settings_.signing_keys.empty() && is_small(value)) {
+    write_and_send(out, value);
   } else {
-    workers_.post([this, out = std::move(out)] { write_and_send(out); });
+    workers_.post([this, out = std::move(out), value = std::make_shared<remote::call>(std::move(value))] { write_and_send(out, *value); });
   }
 }
 
-void app_link::write_and_send(const std::shared_ptr<call_out>& out) {
-  auto value = std::exchange(out->value, {});
-  const auto target = url_of_step(out->url, value.step);
-  if (!target) return end(*out, failed("the app's URL \"" + out->url + "\" is neither http:// nor https://"));
-  value.trigger.name = shown_name(value.trigger.name);
-  for (auto& one : value.events) one.name = shown_name(one.name);
-  http::outgoing request{.url = *target, .kept_headers = answer_header::all, .timeout = settings_.call_timeout};
+void app_link::write_and_send(const std::shared_ptr<call_out>& out, remote::call& value) {
+  http::outgoing request{.more_headers = fixed_headers, .kept_headers = answer_header::all, .timeout = settings_.call_timeout};
+  if (value.step == remote::next_call && out->where->next_call) {
+    request.to = out->where->next_call;
+  } else if (auto url = url_of_step(out->where->url, value.step)) {
+    request.url = std::move(*url);
+  } else {
+    return end(*out, failed("the app's URL \"" + out->where->url + "\" is neither http:// nor https://"));
+  }
+  for (auto& one : value.events) {
+    if (is_invoke_event(one.name)) one.name = invoked_name;
+  }
   try {
     request.body = body_of(value);
   } catch (const std::exception& e) {  // what is recorded is nested so deep that the body would be deeper than JSON may be here
     return end(*out, failed(std::string{"the call cannot be written: "} + e.what()));
   }
-  constexpr std::size_t fields = 6;  // with a signature
+  constexpr std::size_t fields = 3;  // with a signature
   request.headers.reserve(fields);
-  request.headers.add("content-type", "application/json");
-  request.headers.add("user-agent", "Inngest");
-  request.headers.add("x-inngest-server-kind", "dev");
   request.headers.add("x-run-id", to_string(value.run));
   request.headers.add("x-inngest-step-id", std::move(value.step));
   send_signed(std::move(request), 0, [this, out](http::outcome outcome) { take(out, std::move(outcome)); });

@@ -23,7 +23,7 @@ class app_link {
   struct settings {
     std::vector<std::string> signing_keys{};  // the key and its fallback; none: calls are not signed
     std::chrono::milliseconds call_timeout{std::chrono::hours{2}};
-    http::client_options client{.longest_pause = std::chrono::milliseconds{25}};
+    http::client_options client{.longest_pause = std::chrono::milliseconds{35}};
     std::function<std::int64_t()> unix_seconds{[] { return static_cast<std::int64_t>(std::time(nullptr)); }};  // for signatures; any thread
     // Told of each call as it is made, and of what it came to; any thread, must not block.
     std::function<void(const remote::call&)> called{};
@@ -31,8 +31,14 @@ class app_link {
   };
   app_link(settings settings, workers& workers, http::loop& loop);
 
-  // `url`: of the function's asking call.
-  void make(const std::string& url, remote::call value, std::function<void(remote::answer)> done);
+  // Where a function's calls go.
+  struct address {
+    std::string url;                                        // of its asking call
+    std::shared_ptr<const http::destination> next_call{};   // the same, taken apart; null: it is no URL
+  };
+  [[nodiscard]] static address address_of(std::string url);
+
+  void make(std::shared_ptr<const address> where, remote::call value, std::function<void(remote::answer)> done);
   // Asks an app for its functions: it puts them into its answer (in-band) or registers itself.
   void ask_to_register(const std::string& url, std::function<void(http::outcome)> done);
   // Gives up every call that is out, and all that come later: they are made again at the next start.
@@ -41,13 +47,12 @@ class app_link {
  private:
   // A call on its way; owned by what is posted, sent or waits for it.
   struct call_out {
-    std::string url;
-    remote::call value;
+    std::shared_ptr<const address> where;
     std::function<void(remote::answer)> done;
     std::chrono::steady_clock::time_point began{std::chrono::steady_clock::now()};
   };
 
-  void write_and_send(const std::shared_ptr<call_out>& out);
+  void write_and_send(const std::shared_ptr<call_out>& out, remote::call& value);
   void take(const std::shared_ptr<call_out>& out, http::outcome outcome);
   void read(const call_out& out, const http::response& response);
   void end(const call_out& out, remote::answer answer);
@@ -68,11 +73,11 @@ class app_link {
 // Drives the runs of one function of an app. The link outlives it.
 class app_caller final : public remote::caller {
  public:
-  app_caller(std::string url, app_link& link) : url_{std::move(url)}, link_{link} {}
-  void make(remote::call value, std::stop_token, std::function<void(remote::answer)> done) override { link_.make(url_, std::move(value), std::move(done)); }
+  app_caller(std::string url, app_link& link) : where_{std::make_shared<const app_link::address>(app_link::address_of(std::move(url)))}, link_{link} {}
+  void make(remote::call value, std::stop_token, std::function<void(remote::answer)> done) override { link_.make(where_, std::move(value), std::move(done)); }
 
  private:
-  const std::string url_;
+  const std::shared_ptr<const app_link::address> where_;  // owners: this and its calls
   app_link& link_;
 };
 

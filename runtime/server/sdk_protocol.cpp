@@ -527,7 +527,7 @@ std::string call_body(const remote::call& call) {
   text.reserve(usual_bytes);
   text += "{\"event\":";
   const auto from = text.size();
-  add_event(text, call.trigger);
+  add_event(text, call.events.front());
   const auto bytes = text.size() - from;
   text += ",\"events\":";
   if (call.events.size() > 1) {

@@ -20,7 +20,7 @@ BOOST_FIXTURE_TEST_CASE(is_asked_with_what_is_recorded_until_it_completes, remot
   const auto run = start();
   BOOST_REQUIRE(calls().size() == 1U);
   BOOST_TEST(calls()[0].call.step == remote::next_call);
-  BOOST_TEST(calls()[0].call.trigger.name == "go");
+  BOOST_TEST(calls()[0].call.events.at(0).name == "go");
   BOOST_TEST(calls()[0].call.attempt == 1U);
   BOOST_TEST(calls()[0].call.attempts == 3U);
   BOOST_TEST(calls()[0].call.steps.empty());

@@ -118,7 +118,7 @@ BOOST_AUTO_TEST_CASE(a_planned_step_is_called_at_the_functions_url_with_its_id) 
 
 BOOST_AUTO_TEST_CASE(a_call_carries_event_and_recorded_steps_in_their_shapes) {
   remote::call call{.run = run_id{{1}}, .function = "app-f", .attempt = 2, .attempts = 5, .activation = 7, .plans_only = true};
-  call.trigger = {.name = "go", .data = {{"n", 2}}, .id = "e1", .time = time_point{5ms}};
+  call.events = {{.name = "go", .data = {{"n", 2}}, .id = "e1", .time = time_point{5ms}}};
   call.steps = {{.id = "h1", .result = {{"x", 1}}},
                 {.id = "h2", .kind = step_kind::sleep},
                 {.id = "h3", .result = {{"name", "Error"}, {"message", "no"}}, .error = recorded_error{.name = "Error", .message = "no"}},

@@ -44,7 +44,7 @@ class manual_steps final : public actors::step_executor {
     const auto job = jobs_.front();
     jobs_.pop_front();
     if (job->caller) {
-      actors::make_call(job, clock_, [] {}, [] {});
+      actors::make_call(job, clock_, [] { return [] {}; });
       return true;
     }
     executing_.push_back(job->attempt.key());

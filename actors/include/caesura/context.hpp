@@ -135,7 +135,7 @@ struct parts;
 
 class wait_operation final : public operation_of<std::optional<event>> {
  public:
-  explicit wait_operation(std::string_view name) : operation_of{step_kind::wait_for_event, name} { event_name = name; }
+  explicit wait_operation(std::string_view name) : operation_of{step_kind::wait_for_event, name} { own_terms().event_name = name; }
 
  protected:
   void decode(const document& result) override;
@@ -151,7 +151,7 @@ class signal_operation final : public operation_of<std::optional<received_signal
 
 class send_operation final : public operation_of<event_id> {
  public:
-  send_operation(std::string_view id, const event& e) : operation_of{step_kind::send_event, id} { to_send = e; }
+  send_operation(std::string_view id, const event& e) : operation_of{step_kind::send_event, id} { own_terms().to_send = e; }
 
  protected:
   void decode(const document& result) override;
@@ -164,8 +164,8 @@ template <class R>
 class invoke_operation final : public operation_of<R> {
  public:
   invoke_operation(std::string_view id, std::string_view fn, document payload) : operation_of<R>{step_kind::invoke, id} {
-    this->function = fn;
-    this->data = std::move(payload);
+    this->own_terms().function = fn;
+    this->own_terms().data = std::move(payload);
   }
   [[noreturn]] void raise() const override { raise_invoke(*this); }
 
@@ -344,12 +344,12 @@ class [[nodiscard("co_await it")]] invoke_awaiter : public detail::awaiter<R> {
   // After this the body goes on with child_timed_out; the child goes on too.
   invoke_awaiter&& timeout(duration value) && {
     detail::check_duration("the timeout of step.invoke", value);
-    this->op_->delay = value;
+    this->op_->own_terms().delay = value;
     return std::move(*this);
   }
   // What becomes of the child when this run is cancelled before it has ended. Default: it is cancelled too.
   invoke_awaiter&& on_parent_cancel(child_policy policy) && {
-    this->op_->on_parent_cancel = policy;
+    this->op_->own_terms().on_parent_cancel = policy;
     return std::move(*this);
   }
 };
@@ -371,15 +371,16 @@ class [[nodiscard("co_await it: a step that is not awaited never executes")]] st
     return std::move(*this);
   }
   step_awaiter&& retry(const retry_policy& value) && {
-    this->op_->retries = value;
+    this->op_->own_terms().retries = value;
     return std::move(*this);
   }
   step_awaiter&& retry(retry_policy&& value) && = delete;  // name the policy first: const caesura::retry_policy quick{.retries = 1}; … .retry(quick)
 
  private:
   retry_policy& policy() {
-    if (!this->op_->retries) this->op_->retries.emplace();
-    return *this->op_->retries;
+    auto& retries = this->op_->own_terms().retries;
+    if (!retries) retries.emplace();
+    return *retries;
   }
 };
 
@@ -390,20 +391,20 @@ class [[nodiscard("co_await it")]] wait_awaiter : public detail::awaiter<std::op
 
   // The condition, over `event` (what started the run) and `async` (the incoming event). Default: every event of the name.
   wait_awaiter&& when(std::string_view expression) && {
-    op_->when = expression;
+    op_->own_terms().when = expression;
     return std::move(*this);
   }
   // Default and maximum: 366 days.
   wait_awaiter&& timeout(duration value) && {
     detail::check_duration("the timeout of wait_for_event", value);
-    op_->delay = value;
+    op_->own_terms().delay = value;
     return std::move(*this);
   }
   // Also sees matching events that came earlier, but none before the event that started the run, nor before the last one that an earlier wait of this
   // run on that name consumed (waits side by side look back to the same place). Looks at no more than 10,000 events of the name; beyond that, and where
   // events have been purged (options.keep_events), the wait fails with step_failed.
   wait_awaiter&& look_back() && {
-    op_->look_back = true;
+    op_->own_terms().look_back = true;
     return std::move(*this);
   }
   // The step id; default: the event's name.
@@ -422,13 +423,13 @@ class [[nodiscard("co_await it")]] signal_awaiter : public detail::awaiter<std::
   // Default and maximum: 366 days.
   signal_awaiter&& timeout(duration value) && {
     detail::check_duration("the timeout of wait_for_signal", value);
-    op_->delay = value;
+    op_->own_terms().delay = value;
     return std::move(*this);
   }
   // When another run waits for the signal, this one waits in its place: the other's wait gets the signal no more and ends by its timeout, or at once if
   // it has none. Default: this run fails.
   signal_awaiter&& replace() && {
-    op_->conflict = signal_conflict::replace;
+    op_->own_terms().conflict = signal_conflict::replace;
     return std::move(*this);
   }
   // The step id; default: the signal's name.
@@ -523,7 +524,7 @@ class context {
     check(id, "step.sleep_for");
     detail::check_duration("the length of step.sleep_for", length);
     auto op = std::make_unique<detail::operation_of<void>>(step_kind::sleep, id);
-    op->delay = length;
+    op->own_terms().delay = length;
     return {*driver_, std::move(op)};
   }
 
@@ -531,7 +532,7 @@ class context {
   [[nodiscard("co_await it")]] detail::awaiter<void> sleep_until(std::string_view id, time_point end) const {
     check(id, "step.sleep_until");
     auto op = std::make_unique<detail::operation_of<void>>(step_kind::sleep, id);
-    op->until = end;
+    op->own_terms().until = end;
     return {*driver_, std::move(op)};
   }
   template <std::same_as<std::chrono::system_clock::time_point> Clock>

@@ -31,8 +31,7 @@ struct call {
   std::uint32_t attempts{1};      // as many are made at most
   std::uint64_t activation{0};    // tells this life of the run from others; see runtime::checkpoint
   bool plans_only{false};         // several things are under way: steps that are found are to be planned, not executed
-  caesura::event trigger{};
-  std::vector<caesura::event> events{};  // all of a batch; else the trigger alone
+  std::vector<caesura::event> events{};  // the trigger first; behind it the others of a batch
   std::vector<step_info> steps{}; // what is recorded, in its order
 };
 

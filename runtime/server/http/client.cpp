@@ -8,10 +8,14 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 
+#include <boost/intrusive/list.hpp>
+
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <future>
-#include <set>
+#include <iterator>
+#include <map>
 #include <unordered_map>
 
 #include <caesura/error.hpp>
@@ -22,15 +26,22 @@
 
 namespace caesura::http {
 
-// A request on its way, also over several connections. Owned by the client's table and by the handlers of its operations.
-struct call {
-  call(client::token name, outgoing what, url where, std::function<void(outcome)> whom)
-      : token{name}, request{std::move(what)}, target{std::move(where)}, origin{target.origin()}, callback{std::move(whom)} {}
-
-  client::token token;
-  outgoing request;
-  url target;
+// The connections to one origin and the calls that wait for one. There until it has neither.
+struct pool {
   std::string origin;
+  std::size_t links{0};                     // idle, connecting and in use
+  std::vector<std::shared_ptr<link>> idle;  // the one used last is behind
+  std::deque<std::shared_ptr<client_call>> waiting;
+};
+
+// A request on its way, also over several connections. Owners: the connection that it uses, the pool in which it waits for one, and the handlers of its
+// operations; the client's list of all calls leads to it, and it leaves that when it ends.
+struct client_call : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>, std::enable_shared_from_this<client_call> {
+  client_call(outgoing what, std::shared_ptr<const destination> where, std::function<void(outcome)> whom)
+      : request{std::move(what)}, to{std::move(where)}, callback{std::move(whom)} {}
+
+  outgoing request;
+  std::shared_ptr<const destination> to;
   std::shared_ptr<link> used;  // null while it waits for one
   std::function<void(outcome)> callback;
   int redirects_left{3};  // as the header says
@@ -46,31 +57,27 @@ using clock = std::chrono::steady_clock;
 using boost::system::error_code;
 using net::ip::tcp;
 
-// The connections to one origin and the calls that wait for one.
-struct pool {
-  std::size_t links{0};                     // idle, connecting and in use
-  std::vector<std::shared_ptr<link>> idle;  // the one used last is behind
-  std::deque<std::shared_ptr<call>> waiting;
-};
+// By when they are due. Those of one timeout are due as they began, so that a call is put behind the others.
+using call_list = boost::intrusive::list<client_call, boost::intrusive::constant_time_size<false>>;
 
 bool is_left_out(std::string_view name) {
-  for (const char* own : {"Host", "Content-Length", "Transfer-Encoding", "Connection"}) {
-    if (equal_ignoring_case(name, own)) return true;
-  }
-  return false;
+  constexpr std::array<std::string_view, 4> own{"Host", "Content-Length", "Transfer-Encoding", "Connection"};
+  return std::ranges::any_of(own, [&](std::string_view one) { return equal_ignoring_case(name, one); });
 }
 
-std::string make_head(const call& one) {
+// In place of what `head` holds.
+void write_head(const client_call& one, std::string& head) {
   constexpr std::size_t usual_bytes = 512;
-  std::string head;
+  head.clear();
   head.reserve(usual_bytes);
-  head.append(one.request.method).append(1, ' ').append(one.target.target).append(" HTTP/1.1\r\nHost: ").append(one.target.authority()).append("\r\n");
+  head.append(one.request.method).append(1, ' ').append(one.to->parts.target).append(" HTTP/1.1\r\nHost: ").append(one.to->authority).append("\r\n");
   for (const auto& [name, value] : one.request.headers) {
     if (!is_left_out(name)) head.append(name).append(": ").append(value).append("\r\n");
   }
+  head.append(one.request.more_headers);
   const bool has_body = !one.request.body.empty() || (one.request.method != "GET" && one.request.method != "HEAD");
   if (has_body) head.append("Content-Length: ").append(std::to_string(one.request.body.size())).append("\r\n");
-  return head.append("\r\n");
+  head.append("\r\n");
 }
 
 bool is_redirect(int status) { return status == 301 || status == 302 || status == 307 || status == 308; }
@@ -80,8 +87,17 @@ bool is_closing(const error_code& ec) {
          ec == net::error::connection_reset || ec == net::error::broken_pipe || ec == ssl::error::stream_truncated;
 }
 
+std::string_view without_query(std::string_view url) { return url.substr(0, url.find_first_of("?#")); }
+
 std::string describe(const outgoing& request) {
-  return request.method + " " + request.url.substr(0, request.url.find_first_of("?#"));
+  return request.method + " " + (request.to ? request.to->shown : std::string{without_query(request.url)});
+}
+
+std::shared_ptr<const destination> destination_of(url where, std::string_view text) {
+  auto origin = where.origin();
+  auto authority = where.authority();
+  return std::make_shared<const destination>(
+      destination{.parts = std::move(where), .origin = std::move(origin), .authority = std::move(authority), .shown = std::string{without_query(text)}});
 }
 
 std::optional<std::string> find_fault(const outgoing& request) {
@@ -100,15 +116,15 @@ class client::core : public std::enable_shared_from_this<client::core> {
     if (options_.verify_certificates) trust_given_authorities();
   }
 
-  void post(std::shared_ptr<call> one) {
+  void post(std::shared_ptr<client_call> one) {
     net::dispatch(loop_.io, [self = shared_from_this(), one = std::move(one)] { self->start(one); });
   }
   void post_failure(std::function<void(outcome)> callback, failure why) {
     net::post(loop_.io, [callback = std::move(callback), why = std::move(why)]() mutable { callback(std::move(why)); });
   }
-  void post_cancel(token which) {
-    net::post(loop_.io, [self = shared_from_this(), which] {
-      if (const auto found = self->calls_.find(which); found != self->calls_.end()) self->give_up(call_ptr{found->second}, failure_kind::closed, "was cancelled");
+  void post_cancel(std::weak_ptr<client_call> which) {
+    net::post(loop_.io, [self = shared_from_this(), which = std::move(which)] {
+      if (const auto found = which.lock()) self->give_up(found, failure_kind::closed, "was cancelled");
     });
   }
   // Returns once the last callback has.
@@ -122,7 +138,7 @@ class client::core : public std::enable_shared_from_this<client::core> {
   }
 
  private:
-  using call_ptr = std::shared_ptr<call>;
+  using call_ptr = std::shared_ptr<client_call>;
   using link_ptr = std::shared_ptr<link>;
 
   void trust_given_authorities() {
@@ -145,17 +161,36 @@ class client::core : public std::enable_shared_from_this<client::core> {
       post_failure(std::move(one->callback), {failure_kind::closed, describe(one->request) + " was not sent: the client is destroyed"});
       return;
     }
-    calls_.emplace(one->token, one);
-    due_.emplace(one->due, one->token);
+    enlist(*one);
     set_timer();
     set_pause();
     find_link(one);
   }
 
+  void enlist(client_call& one) {
+    constexpr std::size_t many_timeouts = 16;
+    if (calls_.size() > many_timeouts) std::erase_if(calls_, [](const auto& entry) { return entry.second.empty(); });
+    auto& calls = calls_[one.request.timeout];
+    auto place = calls.end();
+    while (place != calls.begin() && std::prev(place)->due > one.due) --place;  // by a little, if another thread has sent it
+    calls.insert(place, one);
+    ++calls_out_;
+  }
+
+  // The call that is due first; null: there is none. Few timeouts are in use at once.
+  [[nodiscard]] client_call* first_due() {
+    client_call* first = nullptr;
+    for (auto& [timeout, calls] : calls_) {
+      if (!calls.empty() && (first == nullptr || calls.front().due < first->due)) first = &calls.front();
+    }
+    return first;
+  }
+
   // One timer for all calls: it is set anew only for one that is due before what it is set for, and looks again when it rings.
   void set_timer() {
-    if (due_.empty() || (timer_at_ && *timer_at_ <= due_.begin()->first)) return;
-    timer_at_ = due_.begin()->first;
+    const auto* const first = first_due();
+    if (first == nullptr || (timer_at_ && *timer_at_ <= first->due)) return;
+    timer_at_ = first->due;
     timer_.expires_at(*timer_at_);
     timer_.async_wait([self = shared_from_this()](const error_code& ec) {
       if (ec || self->is_ended_) return;
@@ -166,18 +201,24 @@ class client::core : public std::enable_shared_from_this<client::core> {
   }
 
   void give_up_late() {
-    while (!due_.empty() && due_.begin()->first <= clock::now()) {
-      const call_ptr late = calls_.at(due_.begin()->second);
+    for (client_call* first = first_due(); first != nullptr && first->due <= clock::now(); first = first_due()) {
+      const call_ptr late = first->shared_from_this();
       give_up(late, failure_kind::timeout, "got no whole response within " + std::to_string(late->request.timeout.count()) + " ms");
     }
   }
 
   void set_pause() {
-    if (options_.longest_pause > std::chrono::microseconds::zero()) loop_.pause = pause_with(calls_.size(), usual_call_, options_.longest_pause);
+    if (options_.longest_pause > std::chrono::microseconds::zero()) loop_.pause = pause_with(calls_out_, usual_call_, options_.longest_pause);
+  }
+
+  pool& pool_of(const client_call& one) {
+    const auto [place, is_new] = pools_.try_emplace(one.to->origin);
+    if (is_new) place->second.origin = one.to->origin;
+    return place->second;
   }
 
   void find_link(const call_ptr& one) {
-    pool& origin = pools_[one->origin];
+    pool& origin = pool_of(*one);
     if (!origin.idle.empty()) {
       const link_ptr kept = std::move(origin.idle.back());
       origin.idle.pop_back();
@@ -186,7 +227,7 @@ class client::core : public std::enable_shared_from_this<client::core> {
     } else if (origin.links >= options_.connections_per_origin) {
       origin.waiting.push_back(one);
     } else {
-      connect(one);
+      connect(one, origin);
     }
   }
 
@@ -199,11 +240,12 @@ class client::core : public std::enable_shared_from_this<client::core> {
     return std::exchange(one->used, nullptr);
   }
 
-  void connect(const call_ptr& one) {
-    ++pools_[one->origin].links;
-    if (one->target.is_https) trust_system_authorities();
-    const auto made = std::make_shared<link>(loop_.io, one->target.is_https ? &tls_ : nullptr, options_.header_bytes + body_read_bytes);
-    made->origin = one->origin;
+  void connect(const call_ptr& one, pool& origin) {
+    ++origin.links;
+    const auto& where = one->to->parts;
+    if (where.is_https) trust_system_authorities();
+    const auto made = std::make_shared<link>(loop_.io, where.is_https ? &tls_ : nullptr, options_.header_bytes + body_read_bytes);
+    made->home = &origin;
     attach(made, one);
     const auto timer = std::make_shared<net::steady_timer>(loop_.io, options_.connect_timeout);
     timer->async_wait([this, self = shared_from_this(), one, made](const error_code& ec) {
@@ -212,14 +254,14 @@ class client::core : public std::enable_shared_from_this<client::core> {
         fail_connect(one, "within " + std::to_string(options_.connect_timeout.count()) + " ms");
     });
     error_code no_address;
-    const auto address = net::ip::make_address(one->target.host, no_address);
+    const auto address = net::ip::make_address(where.host, no_address);
     if (!no_address) {
-      made->socket.async_connect({address, one->target.port},
+      made->socket.async_connect({address, where.port},
                                  [this, self = shared_from_this(), one, made, timer](const error_code& ec) { after_connect(one, made, timer, ec); });
       return;
     }
     const auto resolver = std::make_shared<tcp::resolver>(loop_.io);
-    resolver->async_resolve(one->target.host, std::to_string(one->target.port), tcp::resolver::numeric_service,
+    resolver->async_resolve(where.host, std::to_string(where.port), tcp::resolver::numeric_service,
                             [this, self = shared_from_this(), one, made, timer, resolver](const error_code& ec, const tcp::resolver::results_type& found) {
                               if (!is_current(one, made)) return;
                               if (ec) return fail_connect(one, ec.message());
@@ -242,10 +284,11 @@ class client::core : public std::enable_shared_from_this<client::core> {
       return exchange(made, one);
     }
     error_code is_name;
-    net::ip::make_address(one->target.host, is_name);
-    if (is_name && SSL_set_tlsext_host_name(made->tls->native_handle(), one->target.host.c_str()) != 1)
+    const auto& host = one->to->parts.host;
+    net::ip::make_address(host, is_name);
+    if (is_name && SSL_set_tlsext_host_name(made->tls->native_handle(), host.c_str()) != 1)
       return fail_connect(one, "TLS refuses the host name");
-    if (options_.verify_certificates) made->tls->set_verify_callback(ssl::host_name_verification{one->target.host});
+    if (options_.verify_certificates) made->tls->set_verify_callback(ssl::host_name_verification{host});
     made->tls->async_handshake(ssl::stream_base::client, [this, self = shared_from_this(), one, made, timer](const error_code& failed) {
       if (!is_current(one, made)) return;
       if (failed) return fail_connect(one, "TLS: " + failed.message());
@@ -262,7 +305,7 @@ class client::core : public std::enable_shared_from_this<client::core> {
   // a connection that cannot be written to is told by its read.
   void exchange(const link_ptr& used, const call_ptr& one) {
     if (one->request.before_write) one->request.before_write(one->request.headers, one->request.body);
-    used->head = make_head(*one);
+    write_head(*one, used->head);
     begin_response(*used, *one);
     head_and_body left{net::buffer(used->head), net::buffer(one->request.body)};
     error_code ec;
@@ -277,7 +320,7 @@ class client::core : public std::enable_shared_from_this<client::core> {
     if (!used->is_reading) read(used);
   }
 
-  void begin_response(link& used, const call& one) {
+  void begin_response(link& used, const client_call& one) {
     used.parser.emplace(options_.header_bytes, options_.response_bytes, one.request.kept_headers);
     if (one.request.method == "HEAD") used.parser->skip(true);
   }
@@ -337,9 +380,9 @@ class client::core : public std::enable_shared_from_this<client::core> {
   // The peer has closed a connection that nobody used, or has sent what nobody asked for.
   void end_idle(const link_ptr& ended) {
     ended->close();
-    const auto origin = pools_.find(ended->origin);
-    origin->second.links -= std::erase(origin->second.idle, ended);
-    if (origin->second.links == 0 && origin->second.waiting.empty()) pools_.erase(origin);
+    pool& origin = *ended->home;
+    origin.links -= std::erase(origin.idle, ended);
+    forget_if_empty(origin);
   }
 
   void fail_read(const link_ptr& used, const call_ptr& one, const error_code& ec) {
@@ -370,7 +413,7 @@ class client::core : public std::enable_shared_from_this<client::core> {
 
   // The repetition takes no kept connection: the next one may be as old.
   void connect_or_wait(const call_ptr& one) {
-    pool& origin = pools_[one->origin];
+    pool& origin = pool_of(*one);
     if (origin.links >= options_.connections_per_origin && !origin.idle.empty()) {
       origin.idle.front()->close();
       origin.idle.erase(origin.idle.begin());
@@ -379,7 +422,7 @@ class client::core : public std::enable_shared_from_this<client::core> {
     if (origin.links >= options_.connections_per_origin) {
       origin.waiting.push_front(one);
     } else {
-      connect(one);
+      connect(one, origin);
     }
   }
 
@@ -392,9 +435,9 @@ class client::core : public std::enable_shared_from_this<client::core> {
       drop_link(one);
     }
     if (is_redirect(received.status) && one->redirects_left > 0) {
-      if (auto next = resolve_on_origin(one->target, received.headers.get("Location"))) {
+      if (auto next = resolve_on_origin(one->to->parts, received.headers.get("Location"))) {
         --one->redirects_left;
-        one->target = std::move(*next);
+        one->to = destination_of(std::move(*next), {});
         one->may_repeat = true;
         return find_link(one);
       }
@@ -408,7 +451,7 @@ class client::core : public std::enable_shared_from_this<client::core> {
     one->is_done = true;
     if (one->used) {
       drop_link(one);
-    } else if (const auto origin = pools_.find(one->origin); origin != pools_.end()) {
+    } else if (const auto origin = pools_.find(one->to->origin); origin != pools_.end()) {
       std::erase(origin->second.waiting, one);
     }
     complete(one, failure{kind, describe(one->request) + " " + what});
@@ -416,8 +459,8 @@ class client::core : public std::enable_shared_from_this<client::core> {
 
   void complete(const call_ptr& one, outcome result) {
     one->is_done = true;
-    calls_.erase(one->token);
-    due_.erase({one->due, one->token});
+    one->unlink();
+    --calls_out_;
     constexpr int smoothing = 16;
     usual_call_ += (clock::now() - one->began - usual_call_) / smoothing;
     set_pause();
@@ -434,30 +477,36 @@ class client::core : public std::enable_shared_from_this<client::core> {
     kept->parser.reset();
     kept->idle_since = clock::now();
     read(kept);
-    pools_[one->origin].idle.push_back(kept);
-    serve_waiting(one->origin);
+    kept->home->idle.push_back(kept);
+    serve_waiting(*kept->home);
     schedule_sweep();
   }
 
   void drop_link(const call_ptr& one) {
     if (!one->used) return;
-    detach(one)->close();
-    --pools_[one->origin].links;
-    serve_waiting(one->origin);
+    const link_ptr dropped = detach(one);
+    dropped->close();
+    --dropped->home->links;
+    serve_waiting(*dropped->home);
   }
 
   // Gives what has become free to the call that has waited longest.
-  void serve_waiting(const std::string& name) {
+  void serve_waiting(pool& origin) {
     if (is_ended_) return;
-    pool& origin = pools_[name];
     const bool is_free = !origin.idle.empty() || origin.links < options_.connections_per_origin;
     if (is_free && !origin.waiting.empty()) {
       const call_ptr next = std::move(origin.waiting.front());
       origin.waiting.pop_front();
       find_link(next);
-    } else if (origin.links == 0 && origin.waiting.empty()) {
-      pools_.erase(name);
+    } else {
+      forget_if_empty(origin);
     }
+  }
+
+  void forget_if_empty(pool& origin) {
+    if (origin.links > 0 || !origin.waiting.empty()) return;
+    const auto name = std::move(origin.origin);
+    pools_.erase(name);
   }
 
   void schedule_sweep() {
@@ -489,8 +538,9 @@ class client::core : public std::enable_shared_from_this<client::core> {
     is_ended_ = true;
     timer_.cancel();
     sweep_timer_.cancel();
-    while (!calls_.empty())
-      give_up(call_ptr{calls_.begin()->second}, failure_kind::closed, "was given up: the client is destroyed");
+    for (client_call* first = first_due(); first != nullptr; first = first_due()) {
+      give_up(first->shared_from_this(), failure_kind::closed, "was given up: the client is destroyed");
+    }
     for (auto& [name, origin] : pools_) {
       for (const auto& idle : origin.idle) idle->close();
     }
@@ -507,9 +557,9 @@ class client::core : public std::enable_shared_from_this<client::core> {
   bool has_system_authorities_{false};
   bool is_sweeping_{false};
   bool is_ended_{false};
-  std::unordered_map<token, call_ptr> calls_;
-  std::set<std::pair<clock::time_point, token>> due_;  // of each call
-  std::unordered_map<std::string, pool> pools_;
+  std::map<std::chrono::milliseconds, call_list> calls_;  // by their timeout
+  std::size_t calls_out_{0};
+  std::unordered_map<std::string, pool> pools_;  // by origin
 };
 
 client::client(client_options options) : own_loop_{std::make_unique<loop>()}, core_{std::make_shared<core>(options, *own_loop_)} {}
@@ -519,25 +569,40 @@ client::client(client_options options, loop& where) : core_{std::make_shared<cor
 client::~client() { core_->post_end(); }
 
 client::token client::send(outgoing request, std::function<void(outcome)> callback) {
-  const token name = ++sent_;
-  auto parsed = parse_url(request.url);
-  const auto fault = find_fault(request);
-  if (const auto* const refused = std::get_if<std::string>(&parsed)) {
-    core_->post_failure(std::move(callback), {failure_kind::refused_url, describe(request) + " was not sent: the URL is refused: " + *refused});
-  } else if (fault) {
-    core_->post_failure(std::move(callback), {failure_kind::refused_url, describe(request) + " was not sent: " + *fault});
-  } else {
-    core_->post(std::make_shared<call>(name, std::move(request), std::get<url>(std::move(parsed)), std::move(callback)));
+  token name;
+  std::string refused;
+  if (!request.to) {
+    auto parsed = parse_destination(request.url);
+    if (auto* const found = std::get_if<std::shared_ptr<const destination>>(&parsed)) {
+      request.to = std::move(*found);
+    } else {
+      refused = "the URL is refused: " + std::get<std::string>(parsed);
+    }
   }
+  if (refused.empty()) refused = find_fault(request).value_or("");
+  if (!refused.empty()) {
+    core_->post_failure(std::move(callback), {failure_kind::refused_url, describe(request) + " was not sent: " + refused});
+    return name;
+  }
+  auto where = request.to;
+  auto made = std::make_shared<client_call>(std::move(request), std::move(where), std::move(callback));
+  name.call_ = made;
+  core_->post(std::move(made));
   return name;
 }
 
-void client::cancel(token which) { core_->post_cancel(which); }
+void client::cancel(const token& which) { core_->post_cancel(which.call_); }
+
+std::variant<std::shared_ptr<const destination>, std::string> parse_destination(std::string_view text) {
+  auto parsed = parse_url(text);
+  if (auto* const refused = std::get_if<std::string>(&parsed)) return std::move(*refused);
+  return destination_of(std::get<url>(std::move(parsed)), text);
+}
 
 std::chrono::nanoseconds pause_with(std::size_t calls, std::chrono::nanoseconds usual_call, std::chrono::nanoseconds longest) {
-  constexpr int share = 4;
-  constexpr int few = 4;
-  constexpr std::chrono::milliseconds shortest{2};
+  constexpr int share = 2;
+  constexpr int few = 8;
+  constexpr std::chrono::milliseconds shortest{4};
   const auto pause = std::min(longest, usual_call / share);
   const bool brings_few = static_cast<std::int64_t>(calls) * pause < few * usual_call;  // Little's law: calls / usual_call answers a second
   return pause < shortest || brings_few ? std::chrono::nanoseconds::zero() : pause;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +12,7 @@
 
 #include "runtime/server/http/loop.hpp"
 #include "runtime/server/http/message.hpp"
+#include "runtime/server/http/url.hpp"
 
 namespace caesura::http {
 
@@ -30,14 +30,29 @@ struct client_options {
   std::chrono::microseconds longest_pause{0};
 };
 
-// The pause that is due with so many calls under way which take so long of late: a quarter of that, `longest` at most. None where it would be shorter than
-// 2 ms or bring fewer than four answers together: it would cost more than it saves, or only make others wait. Pure.
+// The pause that is due with so many calls under way which take so long of late: half of that, `longest` at most. None where it would be shorter than
+// 4 ms or bring fewer than eight answers together: it would cost more than it saves, or only make others wait. Pure.
 [[nodiscard]] std::chrono::nanoseconds pause_with(std::size_t calls, std::chrono::nanoseconds usual_call, std::chrono::nanoseconds longest);
+
+struct client_call;  // internal
+
+// Where requests go: a URL, taken apart once for all that go there. Never changes.
+struct destination {
+  url parts;
+  std::string origin;     // parts.origin()
+  std::string authority;  // parts.authority()
+  std::string shown;      // the text that it was made of, without the query: for people
+};
+
+// The destination, or why parse_url refuses the text.
+[[nodiscard]] std::variant<std::shared_ptr<const destination>, std::string> parse_destination(std::string_view text);
 
 struct outgoing {
   std::string method{"POST"};
-  std::string url;
+  std::string url;                         // not read when there is a destination
+  std::shared_ptr<const destination> to;   // null: what the URL says. Owners: its callers and their requests
   header_list headers;  // Host, Content-Length and Connection are added; fields of these names are left out
+  std::string_view more_headers{};  // written as it is behind them: whole lines, each with its line break, of a constant
   std::string body;
   std::span<const std::string_view> kept_headers{};  // names that the caller reads of the response, in any case; views of constants. Empty: all
   // Called on the loop each time the request is about to be written: for fields that grow old while it waits for a connection. Must not throw, and not make
@@ -87,20 +102,23 @@ class client {
   client(const client&) = delete;
   client& operator=(const client&) = delete;
 
-  using token = std::uint64_t;
+  // Names a request for cancel(); made by default, it names none.
+  class token {
+    friend client;
+    std::weak_ptr<client_call> call_;
+  };
 
   // Never blocks; any thread, also a callback. The callback is called exactly once, on the loop, never within send().
   // It must not throw, not block for long, and not destroy the client; told that the client is destroyed, it must not send again.
   token send(outgoing request, std::function<void(outcome)> callback);
 
   // The request fails as `closed`, unless its outcome is on its way already. Any thread.
-  void cancel(token which);
+  void cancel(const token& which);
 
  private:
   class core;
   std::unique_ptr<loop> own_loop_;  // null: it is borrowed
   std::shared_ptr<core> core_;      // owners: the client and the handlers of its operations
-  std::atomic<token> sent_{0};
 };
 
 }  // namespace caesura::http

@@ -22,7 +22,8 @@ namespace net = boost::asio;
 namespace ssl = boost::asio::ssl;
 namespace beast_http = boost::beast::http;
 
-struct call;
+struct client_call;
+struct pool;
 
 // One connection, plain or under TLS. What is read and written goes through it; for Asio it is a stream. Once it is connected one read is always under
 // way, so that its end is noticed also while it is idle. Handlers keep it.
@@ -64,8 +65,8 @@ class link {
   net::ip::tcp::socket socket;
   std::unique_ptr<ssl::stream<net::ip::tcp::socket&>> tls;
   boost::beast::flat_buffer buffer;
-  std::string origin;
-  std::shared_ptr<call> current;  // whose request and response go through it; null: idle, or connecting for a call that is given up
+  pool* home{nullptr};            // which counts it until it is closed
+  std::shared_ptr<client_call> current;  // whose request and response go through it; null: idle, or connecting for a call that is given up
   std::optional<message_parser<false>> parser;
   std::string head;
   bool is_written{false};  // the request, wholly

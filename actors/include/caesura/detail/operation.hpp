@@ -4,6 +4,7 @@
 
 #include <coroutine>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -31,6 +32,21 @@ struct step_attempt {
 
 namespace detail {
 
+// What an operation asks for beside its kind and id.
+struct operation_terms {
+  std::optional<retry_policy> retries{};      // run
+  std::optional<duration> delay{};            // sleep_for; wait: timeout
+  std::optional<time_point> until{};          // sleep_until
+  std::string event_name{};                   // wait
+  std::string when{};                         // wait
+  bool look_back{false};                      // wait
+  std::optional<signal_conflict> conflict{};  // wait: set when `event_name` is a signal's
+  event to_send{};                            // send_event
+  std::string function{};                     // invoke
+  document data{};                            // invoke
+  child_policy on_parent_cancel{child_policy::cancel};  // invoke
+};
+
 // One thing that a suspended body waits for. Made by the context, owned by the awaiter in the coroutine's frame, which is not
 // destroyed while the operation executes.
 class operation {
@@ -51,26 +67,25 @@ class operation {
   step_kind kind;
   std::string id;  // as given; the frame appends the ordinal
   bool is_finished{false};
-  std::optional<recorded_error> error{};
+  std::unique_ptr<recorded_error> error{};  // finished, and failed
   std::uint32_t attempts{1};
   std::string undecodable{};
   std::size_t row{0};  // finished: the place of its record among the run's
 
-  std::optional<retry_policy> retries{};   // run
-  std::optional<duration> delay{};         // sleep_for; wait: timeout
-  std::optional<time_point> until{};       // sleep_until
-  std::string event_name{};                // wait
-  std::string when{};                      // wait
-  bool look_back{false};                   // wait
-  std::optional<signal_conflict> conflict{};  // wait: set when `event_name` is a signal's
-  event to_send{};                         // send_event
-  std::string function{};                  // invoke
-  document data{};                         // invoke
-  child_policy on_parent_cancel{child_policy::cancel};  // invoke
   run_id child{};                          // invoke, finished: the run it started
+
+  [[nodiscard]] const operation_terms& terms() const noexcept;
+  // The same to be set. An operation of which none is set, as most steps are, takes no memory for them.
+  [[nodiscard]] operation_terms& own_terms() {
+    if (terms_ == nullptr) terms_ = std::make_unique<operation_terms>();
+    return *terms_;
+  }
 
  protected:
   virtual void decode(const document&) {}
+
+ private:
+  std::unique_ptr<operation_terms> terms_;
 };
 
 // When a suspended body goes on.
