@@ -29,7 +29,7 @@ done
 [ -z "$(find $root -path $root/DEBIAN -prune -o -type d ! -perm 755 -print)" ] || fail "a directory has other permissions than 755"
 grep -qx /etc/default/caesura $root/DEBIAN/conffiles || fail "/etc/default/caesura is no conffile"
 depends=$(sed -n 's/^Depends: //p' $root/DEBIAN/control)
-for library in libc6 libcaf-core liblmdb0 libre2 libssl libsimdjson; do
+for library in libc6 libcaf-core liblmdb0 libre2 libssl libsimdjson libjemalloc2; do
   [[ $depends == *$library* ]] || fail "Depends does not name $library: $depends"
 done
 bytes=$(stat -c %s $root/usr/bin/caesura)

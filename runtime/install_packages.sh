@@ -21,4 +21,4 @@ install_packages() {
 # What the library is built with.
 caesura_packages=(g++ cmake ninja-build ccache libcaf-dev libmsgpack-cxx-dev liblmdb-dev nlohmann-json3-dev libabsl-dev libre2-dev)
 # What its server is built with besides (CAESURA_SERVER).
-server_packages=(libboost-dev libssl-dev libsimdjson-dev libcli11-dev)
+server_packages=(libboost-dev libssl-dev libsimdjson-dev libcli11-dev libjemalloc-dev)
