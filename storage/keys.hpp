@@ -2,11 +2,11 @@
 
 // Keys whose bytes sort as the things they stand for: ids as they are, numbers big-endian.
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,8 +25,7 @@ struct key_bytes {
 template <std::size_t Left, std::size_t Right>
 [[nodiscard]] key_bytes<Left + Right> operator+(const key_bytes<Left>& left, const key_bytes<Right>& right) noexcept {
   key_bytes<Left + Right> both;
-  std::memcpy(both.bytes.data(), left.bytes.data(), Left);
-  std::memcpy(both.bytes.data() + Left, right.bytes.data(), Right);
+  std::ranges::copy(right.bytes, std::ranges::copy(left.bytes, both.bytes.begin()).out);
   return both;
 }
 

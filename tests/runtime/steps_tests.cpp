@@ -54,6 +54,24 @@ BOOST_FIXTURE_TEST_CASE(a_body_without_steps_completes, steps_world) {
   BOOST_TEST(runtime().result<int>(run_of) == 7);
 }
 
+// Most of what a step costs is what it writes.
+BOOST_FIXTURE_TEST_CASE(a_step_writes_its_row_and_once_the_record_of_its_run, steps_world) {
+  open_one([](context step, order o) -> task<> {
+    for (int i = 0; i < o.amount; ++i) co_await step.run("s", [] {});
+  });
+  const auto writes_of = [&](int steps) {
+    std::size_t writes = 0;
+    before_write = [&] { ++writes; };
+    go({{"id", "o-1"}, {"amount", steps}});
+    run();
+    before_write = {};
+    return writes;
+  };
+  const auto two = writes_of(2);
+  constexpr std::size_t rows_of_a_commit = 2;
+  BOOST_TEST(writes_of(3) - two == 2 + rows_of_a_commit);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_body_that_throws_between_steps_fails_the_run, steps_world) {
   open_one([](context step) -> task<> {
     co_await step.run("s", [] {});

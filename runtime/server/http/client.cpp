@@ -241,10 +241,10 @@ class client::core : public std::enable_shared_from_this<client::core> {
   }
 
   void connect(const call_ptr& one, pool& origin) {
-    ++origin.links;
     const auto& where = one->to->parts;
     if (where.is_https) trust_system_authorities();
     const auto made = std::make_shared<link>(loop_.io, where.is_https ? &tls_ : nullptr, options_.header_bytes + body_read_bytes);
+    ++origin.links;
     made->home = &origin;
     attach(made, one);
     const auto timer = std::make_shared<net::steady_timer>(loop_.io, options_.connect_timeout);
@@ -497,7 +497,11 @@ class client::core : public std::enable_shared_from_this<client::core> {
     if (is_free && !origin.waiting.empty()) {
       const call_ptr next = std::move(origin.waiting.front());
       origin.waiting.pop_front();
-      find_link(next);
+      try {
+        find_link(next);
+      } catch (const std::exception& e) {  // no memory for a connection: `next` is all that holds the call
+        give_up(next, failure_kind::connect, std::string{"could not connect: "} + e.what());
+      }
     } else {
       forget_if_empty(origin);
     }
@@ -601,11 +605,12 @@ std::variant<std::shared_ptr<const destination>, std::string> parse_destination(
 
 std::chrono::nanoseconds pause_with(std::size_t calls, std::chrono::nanoseconds usual_call, std::chrono::nanoseconds longest) {
   constexpr int share = 2;
-  constexpr int few = 8;
+  constexpr int few = 4;
+  constexpr std::size_t many = 16;
   constexpr std::chrono::milliseconds shortest{4};
   const auto pause = std::min(longest, usual_call / share);
   const bool brings_few = static_cast<std::int64_t>(calls) * pause < few * usual_call;  // Little's law: calls / usual_call answers a second
-  return pause < shortest || brings_few ? std::chrono::nanoseconds::zero() : pause;
+  return calls < many || pause < shortest || brings_few ? std::chrono::nanoseconds::zero() : pause;
 }
 
 std::string_view to_string(failure_kind kind) noexcept {

@@ -31,7 +31,7 @@ struct client_options {
 };
 
 // The pause that is due with so many calls under way which take so long of late: half of that, `longest` at most. None where it would be shorter than
-// 4 ms or bring fewer than eight answers together: it would cost more than it saves, or only make others wait. Pure.
+// 4 ms, among fewer than 16 calls, or bring fewer than four answers together: it would cost more than it saves, or only make others wait. Pure.
 [[nodiscard]] std::chrono::nanoseconds pause_with(std::size_t calls, std::chrono::nanoseconds usual_call, std::chrono::nanoseconds longest);
 
 struct client_call;  // internal

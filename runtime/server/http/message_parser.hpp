@@ -93,7 +93,7 @@ class message_parser final : public boost::beast::http::basic_parser<is_request>
   }
   void on_field_impl(boost::beast::http::field field, string_view name, string_view value, error_code&) override {
     if (this->is_header_done()) return;  // of a trailer: what is decided by the header's fields is decided
-    const auto is_wanted = [&](std::string_view wanted) { return wanted.size() == name.size() && equal_ignoring_case(wanted, {name.data(), name.size()}); };
+    const auto is_wanted = [&](std::string_view wanted) { return equal_ignoring_case(wanted, {name.data(), name.size()}); };
     if (!kept_.empty() && field != boost::beast::http::field::location && std::ranges::none_of(kept_, is_wanted)) return;
     headers.add(std::string{name.data(), name.size()}, std::string{value.data(), value.size()});
   }

@@ -71,8 +71,7 @@ class operation {
   std::uint32_t attempts{1};
   std::string undecodable{};
   std::size_t row{0};  // finished: the place of its record among the run's
-
-  run_id child{};                          // invoke, finished: the run it started
+  run_id child{};      // invoke, finished: the run it started
 
   [[nodiscard]] const operation_terms& terms() const noexcept;
   // The same to be set. An operation of which none is set, as most steps are, takes no memory for them.
