@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "actors/transitions/held.hpp"
 #include "actors/transitions/transitions.hpp"
 
 namespace caesura::actors {
@@ -9,6 +10,7 @@ namespace {
 cancel_outcome outcome_for_ended(turn& now, const run_id& id) {
   const auto run = now.tx.find_run(id);
   if (!run) return cancel_outcome::unknown_run;
+  if (!is_ended(run->status)) throw error{errc::store_corrupt, "run " + to_string(id) + ": " + left_alone_text(*run)};
   if (run->status == run_status::completed) return cancel_outcome::already_completed;
   if (run->status == run_status::cancelled) return cancel_outcome::already_cancelled;
   return cancel_outcome::already_failed;

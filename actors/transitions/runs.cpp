@@ -265,6 +265,7 @@ std::vector<std::uint64_t> groups_of(turn& now, const registered_function& fn, c
 
 run_ptr find_live(turn& now, const run_id& run) {
   if (const auto* found = now.state.live.find(run)) return found->record;
+  if (now.state.left_alone.contains(run)) return nullptr;
   try {
     auto stored = now.tx.find_live_run(run);
     return stored ? std::make_shared<const storage::run_record>(std::move(*stored)) : nullptr;

@@ -275,4 +275,576 @@ BOOST_FIXTURE_TEST_CASE(a_runtime_starts_with_a_damaged_event_and_a_damaged_run,
   BOOST_TEST(status(sound) == run_status::completed);
 }
 
+// ---- decisions on system events
+
+BOOST_FIXTURE_TEST_CASE(a_damaged_decision_is_in_the_way_of_none_behind_it_and_stays, damaged_world) {
+  const auto functions = [&] { return std::vector<function>{sleeper("f", "go/f"), sleeper("g", "go/g"), cleanup()}; };
+  open(functions());
+  const auto first = start({.name = "go/f"});
+  const auto second = start({.name = "go/g"});
+  run();
+  freeze();
+  BOOST_TEST(runtime().cancel(first) == cancel_outcome::cancelled);
+  BOOST_TEST(runtime().cancel(second) == cancel_outcome::cancelled);
+  crash();
+  damage_record(table::outbox);
+  open(functions());
+  run();
+  BOOST_TEST(cleaned_up == std::vector<std::string>{"g"}, boost::test_tools::per_element());
+  BOOST_TEST(times_said("table outbox: the record under key") == 1);
+  start({.name = "go/f"});
+  advance(days{1} + 1h);
+  BOOST_TEST(executed == 1);
+  close();
+  BOOST_TEST(count_rows(store_directory(), table::outbox) == 1U);
+  BOOST_TEST(faults().find("outbox") != std::string::npos);
+  reopen(functions());
+  BOOST_TEST(times_said("table outbox: the record under key") == 1);
+  BOOST_TEST(cleaned_up.size() == 1U);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_decision_on_a_run_whose_event_is_damaged_stays, damaged_world) {
+  const auto functions = [&] { return std::vector<function>{sleeper("f", "go/f"), sleeper("g", "go/g"), cleanup()}; };
+  open(functions());
+  const auto broken = start({.name = "go/f", .data = {{"note", "a marked note"}}});
+  const auto sound = start({.name = "go/g"});
+  run();
+  damage("a marked note");
+  runtime().cancel(broken);
+  runtime().cancel(sound);
+  run();
+  BOOST_TEST(cleaned_up == std::vector<std::string>{"g"}, boost::test_tools::per_element());
+  reopen(functions());
+  BOOST_TEST(times_said("table events: the record under key") == 1);
+  close();
+  BOOST_TEST(count_rows(store_directory(), table::outbox) == 1U);
+}
+
+// ---- sweeps
+
+BOOST_FIXTURE_TEST_CASE(a_damaged_sweep_of_an_event_goes_on_because_its_place_says_what_it_was, damaged_world) {
+  work_in_slices();
+  open({sleeper()});
+  const auto runs = go_many(10, {{"id", 1}});
+  const auto others = go_many(10, {{"id", 2}});
+  run();
+  freeze();
+  runtime().send({.name = "stop", .data = {{"id", 1}}});
+  runtime().send({.name = "stop", .data = {{"id", 2}}});
+  crash();
+  damage_record(table::sweeps);
+  open({sleeper()});
+  const auto late = go({{"id", 1}});
+  run();
+  BOOST_TEST(count(runs, run_status::cancelled) == 10);
+  BOOST_TEST(count(others, run_status::cancelled) == 10);
+  BOOST_TEST(status(late) == run_status::sleeping);
+  BOOST_TEST(times_said("table sweeps: the record under key") == 1);
+  close();
+  BOOST_TEST(faults() == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_bulk_cancel_whose_sweep_is_damaged_goes_on_to_its_end, damaged_world) {
+  work_in_slices();
+  open({sleeper()});
+  const auto runs = go_many(10);
+  run();
+  freeze();
+  const auto job = runtime().cancel_all({.function = "f"}, {.reason = "wrong"});
+  crash();
+  damage_record(table::sweeps);
+  open({sleeper()});
+  BOOST_TEST(has_said("table sweeps: the record under key"));
+  run();
+  BOOST_TEST(count(runs, run_status::cancelled) == 10);
+  BOOST_TEST((runtime().progress(job)->status == bulk_progress::state::done));
+  BOOST_TEST(runtime().progress(job)->cancelled == 10U);
+  close();
+  BOOST_TEST(faults() == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(descendants_whose_sweep_is_damaged_are_cancelled_all_the_same, damaged_world) {
+  work_in_slices();
+  const auto functions = [&] {
+    function parent = of([](context step) -> task<> {
+      co_await all(step.invoke<>("a", "child", nlohmann::json::object()), step.invoke<>("b", "child", nlohmann::json::object()),
+                   step.invoke<>("c", "child", nlohmann::json::object()), step.invoke<>("d", "child", nlohmann::json::object()));
+    });
+    return std::vector<function>{parent, sleeper("child", "never")};
+  };
+  open(functions());
+  const auto cancelled = go();
+  const auto alive = go();
+  run();
+  const auto children_of = [&](const run_id& parent) {
+    std::vector<run_id> children;
+    for (const auto& info : runtime().list({.function = "child"}).runs) {
+      if (info.parent == parent) children.push_back(info.id);
+    }
+    return children;
+  };
+  BOOST_REQUIRE(children_of(cancelled).size() == 4U);
+  freeze();
+  BOOST_TEST(runtime().cancel(cancelled) == cancel_outcome::cancelled);
+  crash();
+  damage_record(table::sweeps);
+  open(functions());
+  run();
+  BOOST_TEST(count(children_of(cancelled), run_status::cancelled) == 4);
+  BOOST_TEST(count(children_of(alive), run_status::sleeping) == 4);
+  BOOST_TEST(times_said("table sweeps: the record under key") == 1);
+  close();
+  BOOST_TEST(count_rows(store_directory(), table::sweeps) == 1U);  // it may have been another
+}
+
+BOOST_FIXTURE_TEST_CASE(a_damaged_bulk_job_stops_no_other_and_is_not_shown_as_done, damaged_world) {
+  work_in_slices();
+  open({sleeper("f"), sleeper("g", "go/g")});
+  const auto first = go_many(6);
+  std::vector<run_id> second;
+  for (int i = 0; i < 6; ++i) second.push_back(start({.name = "go/g"}));
+  run();
+  freeze();
+  const auto broken = runtime().cancel_all({.function = "f"});
+  const auto sound = runtime().cancel_all({.function = "g"});
+  crash();
+  damage_record(table::bulk_jobs);
+  open({sleeper("f"), sleeper("g", "go/g")});
+  run();
+  BOOST_TEST(times_said("table bulk_jobs: the record under key") == 1);
+  BOOST_TEST(count(second, run_status::cancelled) == 6);
+  BOOST_TEST(count(first, run_status::cancelled) == 4);  // what the first slices came by, before the crash
+  BOOST_REQUIRE(runtime().bulk_jobs().size() == 1U);
+  BOOST_TEST(runtime().bulk_jobs()[0].id == sound);
+  BOOST_CHECK_THROW((void)runtime().progress(broken), error);
+  BOOST_CHECK_THROW((void)runtime().stop(broken), error);
+  close();
+  BOOST_TEST(count_rows(store_directory(), table::sweeps) == 1U);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_sweep_whose_event_is_damaged_waits_and_stops_no_other, damaged_world) {
+  work_in_slices();
+  open({sleeper()});
+  const auto runs = go_many(6, {{"id", 1}});
+  const auto others = go_many(6, {{"id", 2}});
+  run();
+  freeze();
+  runtime().send({.name = "stop", .data = {{"id", 1}, {"note", "a marked note"}}});
+  runtime().send({.name = "stop", .data = {{"id", 2}}});
+  crash();
+  caesura::testing::damage_text(store_directory(), "a marked note");
+  open({sleeper()});
+  run();
+  BOOST_TEST(count(runs, run_status::sleeping) == 6);
+  BOOST_TEST(count(others, run_status::cancelled) == 6);
+  BOOST_TEST(times_said("table events: the record under key") == 1);
+  close();
+  BOOST_TEST(count_rows(store_directory(), table::sweeps) == 1U);
+}
+
+// The counts of a job that is over go on while runs that it cancels finish their steps.
+BOOST_FIXTURE_TEST_CASE(a_run_that_a_damaged_bulk_job_cancels_ends_all_the_same, damaged_world) {
+  open({counter()});
+  const auto run_of = go();
+  during_step = [&] {
+    (void)runtime().cancel_all({.function = "f", .when = "event.data.id == 'a marked filter' || true"});
+    damage("a marked filter");
+  };
+  run();
+  BOOST_TEST(executed == 1);
+  BOOST_TEST(status(run_of) == run_status::cancelled);
+  BOOST_TEST(times_said("table bulk_jobs: the record under key") == 1);
+}
+
+// ---- plans
+
+BOOST_FIXTURE_TEST_CASE(a_replay_whose_plan_is_half_damaged_replays_the_other_half_and_is_not_done, damaged_world) {
+  open({counter()});
+  runtime().pause("f");
+  const auto skipped = go_many(4'100);  // more than a part of a plan holds
+  const auto plan = runtime().preview({.function = "f", .status = run_status::skipped});
+  BOOST_REQUIRE(plan.count == 4'100U);
+  runtime().resume("f");
+  freeze();
+  const auto job = runtime().replay_all(plan.token, {.rate_per_second = 10});
+  crash();
+  damage_record(table::plan_ids);
+  open({counter()});
+  advance(1h);
+  BOOST_TEST(times_said("table plan_ids: the record under key") == 1);
+  BOOST_TEST(times_said("bulk job " + to_string(job) + " is not done: 4095 of the runs of its plan are not known") == 1);
+  BOOST_TEST(executed == 5);  // one before the crash, and four whose part is sound
+  auto progress = runtime().progress(job).value();
+  BOOST_TEST((progress.status == bulk_progress::state::working));
+  BOOST_TEST(progress.replayed == 5U);
+  BOOST_TEST(progress.left == 4'095U);
+  std::set<run_id> replayed;
+  for (const auto& info : runtime().list({.function = "f", .status = run_status::completed}).runs) replayed.insert(info.replay_of);
+  BOOST_TEST(replayed == (std::set<run_id>{skipped[0], skipped[4'096], skipped[4'097], skipped[4'098], skipped[4'099]}));
+  advance(days{2});  // its plan is kept as long as it is under way
+  close();
+  diagnostics.clear();
+  open({counter()});
+  run();
+  BOOST_TEST(executed == 5);
+  BOOST_TEST(runtime().stop(job));
+  progress = runtime().progress(job).value();
+  BOOST_TEST((progress.status == bulk_progress::state::stopped));
+  close();
+  BOOST_TEST(count_rows(store_directory(), table::sweeps) == 0U);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_bulk_cancel_whose_plan_is_damaged_stops_no_other, damaged_world) {
+  work_in_slices();
+  open({sleeper()});
+  const auto first = go_many(6);
+  const auto second = go_many(6);
+  run();
+  const auto broken = runtime().preview({.run = first});
+  const auto sound = runtime().preview({.run = second});
+  freeze();
+  const auto job = runtime().cancel_all(broken.token);
+  (void)runtime().cancel_all(sound.token);
+  crash();
+  damage_record(table::plan_ids);
+  open({sleeper()});
+  run();
+  BOOST_TEST(count(first, run_status::cancelled) == 2);
+  BOOST_TEST(count(second, run_status::cancelled) == 6);
+  BOOST_TEST((runtime().progress(job)->status == bulk_progress::state::working));
+  BOOST_CHECK_THROW((void)runtime().cancel_all(broken.token), error);
+  BOOST_TEST(runtime().stop(job));
+}
+
+// ---- paused functions
+
+BOOST_FIXTURE_TEST_CASE(a_function_whose_pause_is_damaged_counts_as_paused_until_it_is_resumed, damaged_world) {
+  const auto functions = [&] { return std::vector<function>{counter(), sleeper("g", "go/g")}; };
+  open(functions());
+  runtime().pause("f", {.reason = "wrong prices"});
+  close();
+  damage_record(table::functions);
+  open(functions());
+  run();
+  BOOST_TEST(times_said("table functions: the record under key") == 1);
+  BOOST_TEST(times_said("function \"f\" counts as paused") == 1);
+  const auto skipped = go();
+  const auto other = start({.name = "go/g"});
+  run();
+  BOOST_TEST(status(skipped) == run_status::skipped);
+  BOOST_TEST(status(other) == run_status::sleeping);
+  BOOST_TEST(executed == 0);
+  const auto known = runtime().functions();
+  const auto info = std::ranges::find(known, "f", &function_info::id);
+  BOOST_REQUIRE(info != known.end());
+  BOOST_TEST(info->is_paused);
+  BOOST_TEST(info->pause_reason.find("damaged") != std::string::npos);
+  BOOST_TEST(info->skipped == 1U);
+  BOOST_TEST(runtime().resume("f", {.replay_skipped = true}).was_paused);
+  run();
+  BOOST_TEST(executed == 1);
+  go();
+  run();
+  BOOST_TEST(executed == 2);
+  close();
+  BOOST_TEST(faults() == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(runs_under_way_of_a_function_whose_pause_is_damaged_are_held, damaged_world) {
+  open({sleeper()});
+  const auto run_of = go();
+  run();
+  runtime().pause("f", {.under_way = running_runs::hold});
+  close();
+  damage_record(table::functions);
+  open({sleeper()});
+  advance(days{2});
+  BOOST_TEST(executed == 0);
+  BOOST_TEST(status(run_of) == run_status::held);
+  runtime().resume("f");
+  run();
+  BOOST_TEST(status(run_of) == run_status::completed);
+}
+
+BOOST_FIXTURE_TEST_CASE(while_nobody_knows_whose_pause_is_damaged_each_function_without_a_record_counts_as_paused, damaged_world) {
+  const auto functions = [&] { return std::vector<function>{counter(), sleeper("g", "go/g"), sleeper("h", "go/h")}; };
+  open(functions());
+  runtime().pause("f");
+  runtime().pause("g");
+  runtime().resume("g");
+  close();
+  change_rows(store_directory(), [](storage::lmdb_transaction& tx) {  // a bit of its key is not what it was
+    const auto value = std::string{tx.get(table::functions, "f").value()};
+    tx.remove(table::functions, "f");
+    tx.put(table::functions, "e", value);
+  });
+  open(functions());
+  const auto skipped = go();
+  BOOST_TEST(status(skipped) == run_status::skipped);
+  BOOST_TEST(status(start({.name = "go/g"})) != run_status::skipped);  // it has a record of its own
+  BOOST_TEST(status(start({.name = "go/h"})) == run_status::skipped);
+  runtime().define({counter(), sleeper("g", "go/g"), sleeper("i", "go/i")});
+  BOOST_TEST(status(start({.name = "go/i"})) == run_status::skipped);
+  runtime().resume("f");
+  runtime().resume("h");
+  runtime().resume("i");
+  reopen(functions());
+  go();
+  run();
+  BOOST_TEST(executed == 1);
+  BOOST_TEST(status(start({.name = "go/h"})) != run_status::skipped);
+  BOOST_TEST(times_said("table functions: the record under key") == 1);
+}
+
+// ---- definitions
+
+BOOST_FIXTURE_TEST_CASE(the_damaged_definition_of_a_registered_function_is_stored_again, damaged_world) {
+  open({sleeper()});
+  const auto kept = go({{"id", 1}});
+  const auto stopped = go({{"id", 2}});
+  run();
+  close();
+  damage_record(table::definitions);
+  open({sleeper()});
+  run();
+  BOOST_TEST(times_said("table definitions: the record under key") == 1);
+  runtime().send({.name = "stop", .data = {{"id", 2}}});
+  BOOST_TEST(status(stopped) == run_status::cancelled);
+  advance(days{1} + 1h);
+  BOOST_TEST(status(kept) == run_status::completed);
+  close();
+  BOOST_TEST(faults() == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(runs_whose_definition_is_damaged_are_held_and_harm_no_other, damaged_world) {
+  const auto newer = [&] {
+    auto fn = sleeper();
+    fn.cancel_on[0].event = "halt";
+    return fn;
+  };
+  open({sleeper()});
+  const auto broken = go({{"id", 1}});
+  const auto ended = go({{"id", 2}});
+  run();
+  runtime().cancel(ended);
+  run();
+  close();
+  damage_record(table::definitions);
+  open({newer()});
+  const auto sound = go({{"id", 1}});
+  run();
+  BOOST_TEST(times_said("table definitions: the record under key") == 1);
+  BOOST_TEST(times_said("run " + to_string(broken) + " is left alone") == 1);
+  auto info = runtime().get(broken).value();
+  BOOST_TEST(info.status == run_status::held);
+  BOOST_TEST(info.held_because.find("its definition is damaged") == 0U, info.held_because);
+  BOOST_TEST(runtime().get(ended)->status == run_status::cancelled);
+  BOOST_TEST(runtime().list().runs.size() == 3U);
+  const auto is_damage = [](const error& e) { return e.code() == errc::store_corrupt; };
+  BOOST_CHECK_EXCEPTION((void)runtime().cancel(broken), error, is_damage);
+  BOOST_CHECK_EXCEPTION((void)runtime().wait(broken, 1h), error, is_damage);
+  BOOST_CHECK_EXCEPTION((void)runtime().wait(ended, 1h), error, is_damage);
+  BOOST_CHECK_EXCEPTION((void)runtime().replay(ended), error, is_damage);
+  runtime().pause("f", {.under_way = running_runs::hold});
+  runtime().resume("f");
+  runtime().send({.name = "stop", .data = {{"id", 1}}});
+  const auto bulk = runtime().cancel_all({.created_before = now()});
+  run();
+  BOOST_TEST((runtime().progress(bulk)->status == bulk_progress::state::done));
+  advance(days{1} + 1h);
+  BOOST_TEST(status(sound) == run_status::completed);
+  BOOST_TEST(runtime().get(broken)->status == run_status::held);
+  BOOST_TEST(executed == 1);
+  // With its version of the function it can be cancelled; it has missed an event, and does not go on.
+  reopen({sleeper()});
+  BOOST_TEST(status(broken) == run_status::held);
+  advance(days{1});
+  BOOST_TEST(status(broken) == run_status::held);
+  BOOST_TEST(runtime().cancel(broken) == cancel_outcome::cancelled);
+  close();
+  BOOST_TEST(faults() == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_run_whose_cancel_is_recorded_ends_cancelled_once_its_damaged_definition_is_back, damaged_world) {
+  open({counter()});
+  const auto run_of = go();
+  settle();
+  freeze();
+  BOOST_TEST(runtime().cancel(run_of) == cancel_outcome::cancelling);
+  crash();
+  damage_record(table::definitions);
+  open({sleeper("g", "go/g")});
+  run();
+  BOOST_CHECK_THROW((void)runtime().cancel(run_of), error);
+  reopen({counter()});
+  BOOST_TEST(status(run_of) == run_status::cancelled);
+  BOOST_TEST(executed == 0);
+}
+
+// ---- flow control
+
+BOOST_FIXTURE_TEST_CASE(a_damaged_count_of_a_rate_limit_counts_as_full_and_harms_no_other_key, damaged_world) {
+  auto once = counter();
+  once.idempotency = "event.data.id";
+  open({once});
+  const auto starts = [&](int id) { return runtime().send({.name = "go", .data = {{"id", id}}}).runs.size(); };
+  BOOST_TEST(starts(1) == 1U);
+  run();
+  close();
+  damage_record(table::flow);
+  open({once});
+  run();
+  BOOST_TEST(times_said("table flow: the record under key") == 1);
+  BOOST_TEST(starts(1) == 0U);
+  BOOST_TEST(starts(2) == 1U);
+  BOOST_TEST(has_said("function \"f\" is not started by event"));
+  advance(days{1} - 1h);
+  BOOST_TEST(starts(1) == 0U);
+  advance(2h);
+  BOOST_TEST(starts(1) == 1U);
+  run();
+  BOOST_TEST(executed == 3);
+  close();
+  BOOST_TEST(faults() == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_damaged_throttle_goes_on_from_the_next_run, damaged_world) {
+  auto slow = counter();
+  slow.throttle = throttle{.limit = 1, .period = 1h};
+  open({slow, sleeper("g", "go/g")});
+  go();
+  run();
+  close();
+  damage_record(table::flow);
+  open({slow, sleeper("g", "go/g")});
+  BOOST_TEST(has_said("table flow: the record under key"));
+  for (int i = 0; i < 3; ++i) go();
+  const auto other = start({.name = "go/g"});
+  run();
+  BOOST_TEST(status(other) == run_status::sleeping);
+  BOOST_TEST(executed == 2);  // one may be too early
+  advance(1h - 1min);
+  BOOST_TEST(executed == 2);
+  advance(2min);
+  BOOST_TEST(executed == 3);
+  advance(1h);
+  BOOST_TEST(executed == 4);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_damaged_debounce_finds_its_run_again, damaged_world) {
+  auto calm = counter();
+  calm.debounce = debounce{.period = 10s, .key = "event.data.id"};
+  open({calm});
+  const auto first = go({{"id", 1}});
+  run();
+  close();
+  damage_record(table::flow);
+  open({calm});
+  const auto other = go({{"id", 2}});
+  BOOST_TEST(go({{"id", 1}}) == first);
+  BOOST_TEST(other != first);
+  advance(1min);
+  BOOST_TEST(executed == 2);
+  close();
+  BOOST_TEST(faults() == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_damaged_batch_finds_its_run_again, damaged_world) {
+  auto together = counter();
+  together.batch = batch{.max_events = 3, .timeout = 1h};
+  together.body = [this](context step, std::vector<event>) -> task<> { co_await step.run("count", [&] { ++executed; }); };
+  open({together});
+  const auto first = go();
+  BOOST_TEST(go() == first);
+  run();
+  close();
+  damage_record(table::flow);
+  open({together});
+  BOOST_TEST(go() == first);
+  run();
+  BOOST_TEST(executed == 1);
+  BOOST_TEST(runtime().get(first)->events.size() == 3U);
+  BOOST_TEST(go() != first);
+  close();
+  BOOST_TEST(faults() == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_damaged_singleton_finds_the_run_under_way_again, damaged_world) {
+  for (const auto mode : {singleton_mode::skip, singleton_mode::cancel}) {
+    auto alone = sleeper();
+    alone.singleton = singleton{.mode = mode};
+    open({alone});
+    const auto first = go();
+    run();
+    close();
+    damage_record(table::flow);
+    open({alone});
+    const auto second = go();
+    run();
+    BOOST_TEST(status(first) == (mode == singleton_mode::skip ? run_status::sleeping : run_status::cancelled));
+    BOOST_TEST(status(second) == (mode == singleton_mode::skip ? run_status::skipped : run_status::sleeping));
+    BOOST_TEST(times_said("table flow: the record under key") == 1);
+    close();
+    BOOST_TEST(faults() == "");
+    open({alone});
+    runtime().cancel(first);
+    runtime().cancel(second);
+    run();
+    crash();
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_debounced_run_that_has_not_decided_is_not_taken_for_the_singletons, damaged_world) {
+  auto alone = sleeper();
+  alone.singleton = singleton{.mode = singleton_mode::skip};
+  alone.debounce = debounce{.period = 10s};
+  open({alone});
+  const auto first = go();
+  advance(1min);
+  const auto second = go();
+  run();
+  close();
+  damage_record(table::flow, 0);
+  damage_record(table::flow, 1);
+  open({alone});
+  BOOST_TEST(go() == second);
+  advance(1min);
+  BOOST_TEST(status(first) == run_status::sleeping);
+  BOOST_TEST(status(second) == run_status::skipped);
+  close();
+  BOOST_TEST(faults() == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_damaged_cron_goes_on_at_its_next_tick, damaged_world) {
+  auto daily = counter();
+  daily.triggers = {{.cron = "0 12 * * *"}};  // it is nine
+  open({daily});
+  advance(days{1});
+  BOOST_TEST(executed == 1);
+  close();
+  damage_record(table::flow);
+  open({daily});
+  BOOST_TEST(times_said("table flow: the record under key") == 1);
+  advance(days{1});
+  BOOST_TEST(executed == 2);
+  close();
+  BOOST_TEST(faults() == "");
+}
+
+// While it runs, too.
+BOOST_FIXTURE_TEST_CASE(flow_control_that_is_damaged_at_run_time_refuses_no_event, damaged_world) {
+  auto slow = counter();
+  slow.throttle = throttle{.limit = 1, .period = 1h, .key = "event.data.key"};
+  slow.id = "a marked function";
+  open({slow, sleeper("g", "go/g")});
+  go({{"key", "a"}});
+  run();
+  go({{"key", "a"}});
+  damage("a marked function");  // also its definition, which memory has
+  advance(1h);
+  BOOST_TEST(executed == 2);
+  BOOST_TEST(status(start({.name = "go/g"})) == run_status::sleeping);
+  BOOST_TEST(times_said("table flow: the record under key") == 1);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
