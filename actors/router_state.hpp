@@ -343,12 +343,12 @@ struct turn {
   }
   void say(std::string text, const run_id& about = {}) { out.emplace_back(diagnostic{std::move(text), about}); }
   // Once in this process: of what is met again and again.
-  void say_once(std::string text) {
+  void say_once(std::string text, const run_id& about = {}) {
     constexpr std::size_t most_remembered = 1'000;  // what is beyond is not said
     auto& said = state.said_once;
     if (said.size() >= most_remembered || !said.insert(text).second) return;
     state.undo.add([&said, text] { said.erase(text); });
-    say(std::move(text));
+    say(std::move(text), about);
   }
   // For walks that pass over what is damaged. Valid during the turn.
   [[nodiscard]] storage::damage_visitor tell_damage() {

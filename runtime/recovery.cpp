@@ -96,6 +96,14 @@ void cancel_orphans(actors::turn& now) {
   }
 }
 
+// The sentence for who looks for what has not happened: that the damage itself has been told may be long ago.
+std::string not_carried_on(const position& place, const std::optional<storage::sweep_record>& record, const error& why) {
+  std::string of;
+  if (record && record->kind == storage::sweep_kind::event) of = " (of event " + to_string(record->event) + ")";
+  if (record && record->kind == storage::sweep_kind::bulk) of = " (of bulk job " + to_string(record->bulk) + ")";
+  return "sweep " + to_string(place) + of + " is not carried on: " + why.what();
+}
+
 // What cannot be worked off stays stored, as what it is: the next start tries again.
 void load_sweeps(actors::turn& now) {
   std::vector<std::pair<position, std::optional<storage::sweep_record>>> stored;
@@ -120,7 +128,7 @@ void load_sweeps(actors::turn& now) {
       }
     } catch (const error& e) {
       if (e.code() != errc::store_corrupt) throw;
-      now.say_once(e.what());
+      now.say_once(not_carried_on(place, record, e));
     }
   }
   if (has_unknown) cancel_orphans(now);
@@ -182,7 +190,7 @@ std::vector<run_id> index_runs(actors::turn& now) {
       return true;
     }
     actors::index_run(now.state, run);
-    const bool is_unsettled = run.status == run_status::running || (run.status == run_status::held && run.held_because != actors::left_alone_text(run));
+    const bool is_unsettled = run.status == run_status::running || (run.status == run_status::held && !actors::is_left_alone(run));
     if (is_unsettled) unsettled.push_back(run.id);
     return true;
   };

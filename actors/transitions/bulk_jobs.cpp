@@ -167,7 +167,8 @@ bool work_off_bulk(turn& now, open_sweep& sweep) {
   const bool is_done = job.kind == bulk_kind::replay ? replay_pinned(now, sweep)
                        : sweep.ids                   ? look_at_pinned(now, sweep)
                                                      : look_at_filtered(now, sweep);
-  if (is_done && sweep.ids && !sweep.ids->lost.empty()) {  // the runs that it has not looked at are not known
+  // The runs that it has not looked at are not known. (It may have been past the damaged part before that was damaged.)
+  if (is_done && sweep.ids && !sweep.ids->lost.empty() && job.counts.looked_at < job.counts.total) {
     now.say_once("bulk job " + to_string(id_cast<bulk_id>(sweep.place)) + " is not done: " + std::to_string(job.counts.total - job.counts.looked_at) +
                  " of the runs of its plan are not known, because it is damaged; the others have been dealt with. It can be stopped");
     sweep.is_stuck = true;

@@ -91,6 +91,17 @@ system_event_of_run event_of(turn& now, const storage::outbox_record& record) {
           .function = function};
 }
 
+// nullopt: it cannot be made, which is told as what it is, although the damage itself may have been told before.
+std::optional<system_event_of_run> find_event_of(turn& now, const storage::outbox_record& record) {
+  try {
+    return event_of(now, record);
+  } catch (const error& e) {
+    if (e.code() != errc::store_corrupt) throw;
+    now.say_once("the system event of run " + to_string(record.run) + " is not emitted: " + e.what(), record.run);
+    return std::nullopt;
+  }
+}
+
 struct decision {
   position place;
   std::optional<storage::outbox_record> record;  // nullopt: it is damaged
@@ -104,7 +115,7 @@ std::vector<decision> next_decisions(turn& now) {
     return next.size() < limit;
   };
   now.tx.each_outbox(now.state.outbox_seen, visit, [&](const position& place, const error& why) {
-    now.say_once(why.what());
+    now.say_once(std::string{"a system event is not emitted: "} + why.what());
     next.push_back({place, std::nullopt});
   });
   return next;
@@ -121,7 +132,7 @@ void apply(turn& now, const route_outbox&) {
   // Leaving the outbox and being routed is one transaction: a crash repeats or keeps both. What cannot be routed stays where it is until the next start, and
   // is in the way of nothing that stands behind it.
   for (const auto& [place, record] : next_decisions(now)) {
-    const auto made = record ? read_sound(now, [&] { return std::optional{event_of(now, *record)}; }, std::nullopt) : std::nullopt;
+    const auto made = record ? find_event_of(now, *record) : std::nullopt;
     if (made) route_event(now, made->event, made->function);
     if (is_planted(fault::event_twice) && now.entropy % 4 == 0) return;
     if (made) now.tx.delete_outbox(place);
