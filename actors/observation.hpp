@@ -20,7 +20,7 @@ struct router_state;
 // thread; must not throw.
 struct order_watch {
   std::function<void()> applying{};  // a command is about to be taken; may throw: it is then as if a transition had
-  // The command was taken in the open transaction; nothing of it is durable yet.
+  // The command was taken in the open transaction; nothing of it is durable yet. May throw like `applying`.
   std::function<void(const command_body&, const storage::snapshot&, const router_state&)> applied{};
   std::function<void()> committed{};   // all that was applied is durable; nothing has left yet
   std::function<void()> taken_back{};  // all that was applied since the last commit is undone

@@ -179,8 +179,10 @@ void router::take_due_turns() {
 void router::watch(const watch_run& request) {
   flush();
   std::optional<storage::run_record> run;
+  std::string function;
   try {
     run = store_.begin_read()->find_run(request.run);
+    if (run) function = state_->definition_of(*run).record.function;
   } catch (const error& e) {
     request.reply(e);
     return;
@@ -188,7 +190,7 @@ void router::watch(const watch_run& request) {
   if (!run) {
     request.reply(error{errc::unknown_run, "no run " + to_string(request.run) + " is stored"});
   } else if (is_ended(run->status)) {
-    request.reply(info_of(*run, state_->definition_of(*run).record.function));
+    request.reply(info_of(*run, std::move(function)));
   } else if (state_->is_stopping && !state_->live.contains(request.run)) {
     request.reply(error{errc::stopped, stopped_text});
   } else {

@@ -296,6 +296,7 @@ const storage::function_state_record* router_state::pause_of(std::string_view fu
 std::optional<time_point> router_state::next_slice_at() const {
   std::optional<time_point> earliest;
   for (const auto& sweep : sweeps) {
+    if (sweep.is_stuck) continue;
     const auto at = sweep.job ? sweep.job->next_at.value_or(time_point{}) : time_point{};
     if (!earliest || at < *earliest) earliest = at;
   }

@@ -262,8 +262,9 @@ struct open_sweep {
   listener_index::cursor cursor{};                       // event
   std::shared_ptr<storage::bulk_record> job{};           // bulk; owners: this. Changed through change_job alone
   std::shared_ptr<const compiled_filter> filter{};       // bulk without a plan
-  std::shared_ptr<const std::vector<run_id>> ids{};      // bulk with a plan: ascending
+  std::shared_ptr<const storage::pinned_ids> ids{};      // bulk with a plan
   run_id walked{};                                       // tree, resume: done up to here
+  bool is_stuck{false};                                  // bulk: what is left of its plan is damaged, so that it neither goes on nor ends
 
   // True when every transition on a run must ask it first, so that the outcome is that of doing it all at once at its place.
   [[nodiscard]] bool asks_runs() const noexcept {
@@ -307,10 +308,13 @@ struct router_state {
   event_memory memory{};
   std::vector<open_sweep> sweeps{};  // in their order
   purge_state purge{};
-  std::size_t outbox_size{0};
+  std::size_t outbox_size{0};   // decisions beyond `outbox_seen`
+  position outbox_seen{};       // decisions up to here have been looked at: those that are still stored cannot be routed
   storage::id_generator ids{};
   actors::activation next_activation{1};  // grows across restarts: the router begins it at the number of commits there were, with room for those of one commit
   std::set<std::string> said_once{};      // what is damaged, and has been told
+  std::set<run_id> left_alone{};          // sound runs whose definition is damaged: of them nothing is indexed, and nothing happens to them
+  bool is_a_pause_unread{false};          // nobody knows which function it is of
   bool is_stopping{false};
   undo_log undo{};
 
@@ -339,12 +343,16 @@ struct turn {
   }
   void say(std::string text, const run_id& about = {}) { out.emplace_back(diagnostic{std::move(text), about}); }
   // Once in this process: of what is met again and again.
-  void say_once(std::string text) {
+  void say_once(std::string text, const run_id& about = {}) {
     constexpr std::size_t most_remembered = 1'000;  // what is beyond is not said
     auto& said = state.said_once;
     if (said.size() >= most_remembered || !said.insert(text).second) return;
     state.undo.add([&said, text] { said.erase(text); });
-    say(std::move(text));
+    say(std::move(text), about);
+  }
+  // For walks that pass over what is damaged. Valid during the turn.
+  [[nodiscard]] storage::damage_visitor tell_damage() {
+    return [this](const position&, const error& why) { say_once(why.what()); };
   }
   template <class T>
   void answer(const reply_to<T>& to, std::type_identity_t<T> value) {

@@ -26,7 +26,13 @@ std::optional<duration> clock_watch::look(time_point wall, duration since_boot) 
   return jump;
 }
 
-alarm::alarm(calls calls) : calls_{std::move(calls)}, thread_{[this] { watch(); }} {}
+alarm::clocks alarm::clocks::of_system() {
+  return {.wall = [] { return std::chrono::floor<duration>(std::chrono::system_clock::now()); },  // a time in nanoseconds would end in the year 2262
+          .since_boot = caesura::detail::since_boot,
+          .wait = [](std::condition_variable& changed, std::unique_lock<std::mutex>& lock, duration length) { changed.wait_for(lock, length); }};
+}
+
+alarm::alarm(calls calls, clocks clocks) : calls_{std::move(calls)}, clocks_{std::move(clocks)}, thread_{[this] { watch(); }} {}
 
 alarm::~alarm() {
   {
@@ -49,15 +55,15 @@ void alarm::set(std::optional<time_point> when) {
 
 void alarm::watch() {
   constexpr duration longest_look = std::chrono::minutes{1};
-  clock_watch clocks;
+  clock_watch jumps;
   std::unique_lock lock{mutex_};
   while (!is_stopping_) {
     lock.unlock();
-    if (const auto jump = clocks.look(std::chrono::floor<duration>(std::chrono::system_clock::now()), since_boot())) calls_.jumped(*jump);
+    if (const auto jump = jumps.look(clocks_.wall(), clocks_.since_boot())) calls_.jumped(*jump);
     const auto next_look = std::min(calls_.look().value_or(longest_look), longest_look);
     lock.lock();
     if (is_stopping_) return;
-    const time_point now = std::chrono::floor<duration>(std::chrono::system_clock::now());  // a time in nanoseconds would end in the year 2262
+    const time_point now = clocks_.wall();
     if (when_ && *when_ <= now) {
       when_.reset();
       lock.unlock();
@@ -65,10 +71,9 @@ void alarm::watch() {
       lock.lock();
       continue;
     }
-    // By a length, which the steady clock measures: a wall clock that is set back meanwhile makes it no longer.
     duration length = next_look;
     if (when_) length = std::min(length, *when_ - now);
-    changed_.wait_for(lock, length);
+    clocks_.wait(changed_, lock, length);
   }
 }
 

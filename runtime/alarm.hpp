@@ -30,7 +30,17 @@ class alarm {
     std::function<std::optional<duration>()> look{};      // at each look; gives the time to the next, at most a minute
   };
 
-  explicit alarm(calls calls);
+  // What the time is, and how to wait. Tests give a script's.
+  struct clocks {
+    std::function<time_point()> wall{};
+    std::function<duration()> since_boot{};
+    // At most so long, by a clock that nobody sets: however far the wall clock is set back meanwhile, it makes the wait no longer.
+    std::function<void(std::condition_variable&, std::unique_lock<std::mutex>&, duration)> wait{};
+
+    [[nodiscard]] static clocks of_system();
+  };
+
+  explicit alarm(calls calls, clocks clocks = clocks::of_system());
   ~alarm();
   alarm(const alarm&) = delete;
   alarm& operator=(const alarm&) = delete;
@@ -41,6 +51,7 @@ class alarm {
   void watch();
 
   const calls calls_;
+  const clocks clocks_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::optional<time_point> when_;

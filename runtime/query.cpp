@@ -95,7 +95,7 @@ std::optional<storage::run_record> find_sound(const storage::snapshot& snapshot,
 
 bool run_query::is_meant(const storage::snapshot& snapshot, const storage::run_record& run, damages& met) {
   try {
-    return actors::matches(filter_, run, function_of(snapshot, run), now_, snapshot);
+    return actors::matches(filter_, run, function_of(snapshot, run, met), now_, snapshot);
   } catch (const error& e) {
     if (e.code() != errc::store_corrupt) throw;
     met.emplace_back(e.what(), run.id);
@@ -117,7 +117,7 @@ std::optional<run_id> run_query::read(const std::optional<run_id>& before, const
     ++seen;
     const auto run = find_sound(*snapshot, id, met);
     if (!run) continue;
-    if (is_meant(*snapshot, *run, met) && !visit(*run, function_of(*snapshot, *run))) {
+    if (is_meant(*snapshot, *run, met) && !visit(*run, function_of(*snapshot, *run, met))) {
       return seen < ids.runs.size() || ids.has_more ? reached : std::nullopt;
     }
     if (std::chrono::steady_clock::now() > until) return seen < ids.runs.size() || ids.has_more ? reached : std::nullopt;
@@ -159,11 +159,17 @@ storage::id_page run_query::candidates(const storage::snapshot& snapshot, const 
   return snapshot.runs_of(functions.size() == 1 ? functions.front() : std::string{}, before, runs_a_snapshot);
 }
 
-const std::string& run_query::function_of(const storage::snapshot& snapshot, const storage::run_record& run) {
+const std::string& run_query::function_of(const storage::snapshot& snapshot, const storage::run_record& run, damages& met) {
   const auto found = functions_.find(run.definition);
   if (found != functions_.end()) return found->second;
-  auto definition = snapshot.find_definition(run.definition);
-  return functions_.emplace(run.definition, definition ? std::move(definition->function) : std::string{}).first->second;
+  std::string function;
+  try {
+    if (auto definition = snapshot.find_definition(run.definition)) function = std::move(definition->function);
+  } catch (const error& e) {
+    if (e.code() != errc::store_corrupt) throw;
+    met.emplace_back(e.what(), run.id);
+  }
+  return functions_.emplace(run.definition, std::move(function)).first->second;
 }
 
 }  // namespace caesura::detail

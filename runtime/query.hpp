@@ -46,7 +46,7 @@ class run_query {
   std::optional<run_id> read(const std::optional<run_id>& before, const visitor& visit, damages& met);
   [[nodiscard]] bool is_meant(const storage::snapshot& snapshot, const storage::run_record& run, damages& met);
   [[nodiscard]] storage::id_page candidates(const storage::snapshot& snapshot, const run_id& before) const;
-  const std::string& function_of(const storage::snapshot& snapshot, const storage::run_record& run);
+  const std::string& function_of(const storage::snapshot& snapshot, const storage::run_record& run, damages& met);  // empty: its definition is damaged
 
   const storage::store& store_;
   const actors::compiled_filter filter_;

@@ -1,11 +1,15 @@
 #include "runtime/recovery.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
 #include "actors/planted_faults.hpp"
 #include "actors/transitions/flow_control.hpp"
+#include "actors/transitions/held.hpp"
 #include "actors/transitions/transitions.hpp"
 
 namespace caesura::detail {
@@ -22,20 +26,17 @@ position last_id(const storage::snapshot& tx) {
   return last;
 }
 
-void load_definitions(router_state& state, storage::write_transaction& tx) {
+void load_definitions(actors::turn& now) {
+  auto& state = now.state;
   for (const auto& fn : state.functions->all()) {
-    tx.intern_definition(fn.stored->record);
+    now.tx.intern_definition(fn.stored->record, now.tell_damage());
     state.definitions.emplace(fn.stored->hash, fn.stored);
   }
-  tx.each_definition([&](std::uint64_t hash, const storage::definition_record& record) {
+  const auto visit = [&](std::uint64_t hash, const storage::definition_record& record) {
     if (!state.definitions.contains(hash)) state.definitions.emplace(hash, actors::parse_definition(record, hash));
     return true;
-  });
-}
-
-// What is damaged harms itself alone: it is told and passed over.
-storage::damage_visitor teller(actors::turn& now) {
-  return [&now](const position&, const error& why) { now.say_once(why.what()); };
+  };
+  now.tx.each_definition(visit, now.tell_damage());
 }
 
 void load_event_memory(actors::turn& turn) {
@@ -50,50 +51,151 @@ void load_event_memory(actors::turn& turn) {
     if (!record.client_id.empty() && record.depth == 0) state.memory.remember(record.name, record.client_id, record.id, nullptr);
     return true;
   };
-  turn.tx.each_event(from, visit, teller(turn));
+  turn.tx.each_event(from, visit, turn.tell_damage());
 }
 
-void load_sweeps(actors::turn& now) {
-  std::vector<std::pair<position, storage::sweep_record>> stored;
-  now.tx.each_sweep([&](const position& place, const storage::sweep_record& record) {
-    stored.emplace_back(place, record);
+// Throws error{store_corrupt} when what the sweep is about cannot be read.
+void reopen_sweep(actors::turn& now, const position& place, const storage::sweep_record& record) {
+  if (record.kind == storage::sweep_kind::bulk) {
+    auto job = now.tx.find_bulk(record.bulk);
+    if (!job) throw error{errc::store_corrupt, "table sweeps: bulk job " + to_string(record.bulk) + " is not stored"};
+    actors::reopen_bulk(now, place, std::move(*job));
+    return;
+  }
+  actors::open_sweep sweep{.place = place, .record = record};
+  if (record.kind == storage::sweep_kind::event) {
+    auto event = now.tx.find_event(record.event);
+    if (!event) throw error{errc::store_corrupt, "table sweeps: event " + to_string(record.event) + " is not stored"};
+    sweep.event = std::make_shared<const storage::event_record>(std::move(*event));
+  }
+  now.state.sweeps.push_back(std::move(sweep));
+}
+
+// The place of a sweep is the id of its event or of its bulk job: such a one is known although its own record is damaged.
+std::optional<storage::sweep_record> sweep_at(actors::turn& now, const position& place) {
+  const auto job = now.tx.find_bulk(id_cast<bulk_id>(place));
+  if (job && job->status == storage::bulk_status::working) return storage::sweep_record{.kind = storage::sweep_kind::bulk, .bulk = id_cast<bulk_id>(place)};
+  if (now.tx.find_event(id_cast<event_id>(place))) return storage::sweep_record{.event = id_cast<event_id>(place)};
+  return std::nullopt;
+}
+
+// A damaged sweep may have been that of a cancelled run's descendants. Which run it was is not known, but whoever follows a cancelled run and has not ended is
+// meant by such a sweep. (One for the held runs of a function is not missed: the start tries all of them.)
+void cancel_orphans(actors::turn& now) {
+  std::set<run_id> roots;
+  const auto visit = [&](const storage::run_record& run) {
+    if (run.parent.is_nil() || run.on_parent_cancel == child_policy::abandon) return true;
+    const auto parent = actors::read_sound(now, [&] { return now.tx.find_run(run.parent); }, std::nullopt);
+    if (parent && parent->cancelled_by && (!is_ended(parent->status) || parent->status == run_status::cancelled)) roots.insert(run.parent);
     return true;
-  });
-  for (const auto& [place, record] : stored) {
-    if (record.kind == storage::sweep_kind::bulk) {
-      auto job = now.tx.find_bulk(record.bulk);
-      if (!job) throw error{errc::store_corrupt, "table sweeps: bulk job " + to_string(record.bulk) + " is not stored"};
-      actors::reopen_bulk(now, place, std::move(*job));
-      continue;
-    }
-    actors::open_sweep sweep{.place = place, .record = record};
-    if (record.kind == storage::sweep_kind::event) {
-      auto event = now.tx.find_event(record.event);
-      if (!event) throw error{errc::store_corrupt, "table sweeps: event " + to_string(record.event) + " is not stored"};
-      sweep.event = std::make_shared<const storage::event_record>(std::move(*event));
-    }
-    now.state.sweeps.push_back(std::move(sweep));
+  };
+  now.tx.each_live_run(visit, now.tell_damage());
+  for (const auto& root : roots) {
+    const auto place = now.next_id<position>();
+    actors::begin_sweep(now, {.place = place, .record = {.kind = storage::sweep_kind::tree, .root = root, .as_of = place}});
   }
 }
 
-void load_functions(router_state& state, const storage::snapshot& tx, time_point now) {
-  tx.each_function_state([&](std::string_view function, const storage::function_state_record& record) {
+// The sentence for who looks for what has not happened: that the damage itself has been told may be long ago.
+std::string not_carried_on(const position& place, const std::optional<storage::sweep_record>& record, const error& why) {
+  std::string of;
+  if (record && record->kind == storage::sweep_kind::event) of = " (of event " + to_string(record->event) + ")";
+  if (record && record->kind == storage::sweep_kind::bulk) of = " (of bulk job " + to_string(record->bulk) + ")";
+  return "sweep " + to_string(place) + of + " is not carried on: " + why.what();
+}
+
+// What cannot be worked off stays stored, as what it is: the next start tries again.
+void load_sweeps(actors::turn& now) {
+  std::vector<std::pair<position, std::optional<storage::sweep_record>>> stored;
+  const auto visit = [&](const position& place, const storage::sweep_record& record) {
+    stored.emplace_back(place, record);
+    return true;
+  };
+  now.tx.each_sweep(visit, [&](const position& place, const error& why) {
+    now.say_once(why.what());
+    stored.emplace_back(place, std::nullopt);
+  });
+  bool has_unknown = false;
+  for (const auto& [place, record] : stored) {
+    try {
+      if (record) {
+        reopen_sweep(now, place, *record);
+      } else if (const auto known = sweep_at(now, place)) {
+        reopen_sweep(now, place, *known);
+        now.tx.put_sweep(place, *known);
+      } else {
+        has_unknown = true;
+      }
+    } catch (const error& e) {
+      if (e.code() != errc::store_corrupt) throw;
+      now.say_once(not_carried_on(place, record, e));
+    }
+  }
+  if (has_unknown) cancel_orphans(now);
+}
+
+bool is_known(const router_state& state, const std::string& function) {
+  return state.functions->find(function) != nullptr ||
+         std::ranges::any_of(state.definitions, [&](const auto& entry) { return entry.second->record.function == function; });
+}
+
+// A function of which nobody knows whether it is paused is paused: its events are skipped, which can be replayed; what it would do cannot be undone.
+void load_functions(actors::turn& now) {
+  auto& state = now.state;
+  std::vector<std::string> unread;
+  const auto visit = [&](std::string_view function, const storage::function_state_record& record) {
     state.function_states.emplace(function, record);
     return true;
+  };
+  now.tx.each_function_state(visit, [&](std::string_view function, const error& why) {
+    now.say_once(why.what());
+    unread.emplace_back(function);
   });
-  if (const auto kept = tx.find_meta("events_kept_from")) state.purge.events_kept_from = parse_id<event_id>(*kept).value_or(event_id{});
-  state.purge.next_at = now + state.limits.purge_every;
+  for (const auto& function : unread) {
+    if (is_known(state, function)) {
+      actors::pause_unread(now, function);
+    } else {
+      state.is_a_pause_unread = true;  // the name is damaged, too
+    }
+  }
+  actors::pause_unread_functions(now);
+}
+
+void load_purge(actors::turn& now) {
+  auto& purge = now.state.purge;
+  if (const auto kept = now.tx.find_meta("events_kept_from")) purge.events_kept_from = parse_id<event_id>(*kept).value_or(event_id{});
+  purge.next_at = now.now + now.state.limits.purge_every;
+}
+
+// A run without its definition is held. So it stays: who knows what it has missed when the definition is back.
+void leave_alone(actors::turn& now, storage::run_record run) {
+  const auto why = actors::left_alone_text(run);
+  now.say_once("run " + to_string(run.id) + " is left alone: " + why);
+  now.state.left_alone.insert(run.id);
+  if (run.cancelled_by || run.held_because == why) return;  // it ends cancelled once it can
+  run.status = run_status::held;
+  run.is_paused = false;
+  run.due.reset();
+  run.held_because = why;
+  now.tx.put_run(run, true);
 }
 
 // Indexes every run that has not ended; returns those that something must happen to.
 std::vector<run_id> index_runs(actors::turn& now) {
   std::vector<run_id> unsettled;
+  std::vector<storage::run_record> without_definition;
   const auto visit = [&](const storage::run_record& run) {
+    if (!now.state.definitions.contains(run.definition)) {
+      without_definition.push_back(run);
+      return true;
+    }
     actors::index_run(now.state, run);
-    if (run.status == run_status::running || run.status == run_status::held) unsettled.push_back(run.id);
+    const bool is_unsettled = run.status == run_status::running || (run.status == run_status::held && !actors::is_left_alone(run));
+    if (is_unsettled) unsettled.push_back(run.id);
     return true;
   };
-  now.tx.each_live_run(visit, teller(now));
+  now.tx.each_live_run(visit, now.tell_damage());
+  for (auto& run : without_definition) leave_alone(now, std::move(run));
   return unsettled;
 }
 
@@ -119,16 +221,15 @@ recovered recover(storage::store& store, std::shared_ptr<const actors::function_
   state.functions = std::move(functions);
   const auto tx = store.begin_write();
   state.ids = storage::id_generator{last_id(*tx)};
-  load_definitions(state, *tx);
   const bool was_clean = tx->find_meta("clean").has_value();
   if (was_clean) tx->delete_meta("clean");
   actors::turn turn{.state = state, .tx = *tx, .out = result.told, .now = now, .entropy = entropy};
+  load_definitions(turn);
   load_event_memory(turn);
   const auto unsettled = index_runs(turn);
-  load_functions(state, *tx, now);
-  constexpr std::size_t all = SIZE_MAX;
-  state.outbox_size = tx->oldest_outbox(all).size();
-
+  load_functions(turn);
+  load_purge(turn);
+  state.outbox_size = tx->outbox_count();
   load_sweeps(turn);
   actors::enter_flow(turn);
   state.is_stopping = true;  // nothing gets an actor before the router runs

@@ -224,13 +224,15 @@ void runtime_state::define(std::vector<function> functions) {
   table_ = std::move(table);
 }
 
-std::vector<function_info> runtime_state::functions() const {
+std::vector<function_info> runtime_state::functions() {
   std::map<std::string, function_info> known;
   const auto snapshot = store_.begin_read();
-  snapshot->each_definition([&](std::uint64_t, const storage::definition_record& record) {
-    known[record.function].id = record.function;
-    return true;
-  });
+  snapshot->each_definition(
+      [&](std::uint64_t, const storage::definition_record& record) {
+        known[record.function].id = record.function;
+        return true;
+      },
+      [this](const position&, const error& why) { tell_damage(why.what(), {}); });
   const auto table = [this] {
     const std::lock_guard lock{table_mutex_};
     return table_;
@@ -240,16 +242,18 @@ std::vector<function_info> runtime_state::functions() const {
     info.id = fn.code.id;
     info.is_registered = true;
   }
-  snapshot->each_function_state([&](std::string_view id, const storage::function_state_record& state) {
-    if (!state.is_paused) return true;
-    auto& info = known[std::string{id}];
-    info.is_paused = true;
-    info.under_way = state.mode;
-    info.pause_reason = state.reason;
-    info.paused_at = state.changed_at;
-    info.skipped = state.skipped;
-    return true;
-  });
+  snapshot->each_function_state(
+      [&](std::string_view id, const storage::function_state_record& state) {
+        if (!state.is_paused) return true;
+        auto& info = known[std::string{id}];
+        info.is_paused = true;
+        info.under_way = state.mode;
+        info.pause_reason = state.reason;
+        info.paused_at = state.changed_at;
+        info.skipped = state.skipped;
+        return true;
+      },
+      [this](std::string_view, const error& why) { tell_damage(why.what(), {}); });
   std::vector<function_info> result;
   for (auto& [id, info] : known) result.push_back(std::move(info));
   return result;
@@ -293,8 +297,13 @@ std::optional<duration> runtime_state::tell_slow_steps() {
 void runtime_state::post(actors::command_body body) { actors::post(router_, std::move(body)); }
 
 std::string runtime_state::function_of(const storage::snapshot& snapshot, const storage::run_record& run) const {
-  const auto found = snapshot.find_definition(run.definition);
-  return found ? found->function : std::string{};
+  try {
+    const auto found = snapshot.find_definition(run.definition);
+    return found ? found->function : std::string{};
+  } catch (const error& e) {
+    if (e.code() != errc::store_corrupt) throw;
+    return {};  // told at the start
+  }
 }
 
 std::vector<std::string> runtime_state::stop(std::optional<duration> deadline) {

@@ -63,7 +63,7 @@ class runtime_state {
   [[nodiscard]] std::function<void(const std::string&, const run_id&)> damage_teller() {
     return [this](const std::string& text, const run_id& about) { tell_damage(text, about); };
   }
-  [[nodiscard]] std::vector<function_info> functions() const;
+  [[nodiscard]] std::vector<function_info> functions();
   [[nodiscard]] time_point now() const { return clock_.now(); }
   [[nodiscard]] std::uint64_t next_token() noexcept { return ++tokens_; }
 

@@ -80,9 +80,10 @@ std::optional<definition_record> snapshot::find_definition(std::uint64_t hash) c
   return found<definition_record>(*transaction_, table::definitions, key_of(hash));
 }
 
-void snapshot::each_definition(const std::function<bool(std::uint64_t, const definition_record&)>& visit) const {
+void snapshot::each_definition(const std::function<bool(std::uint64_t, const definition_record&)>& visit, const damage_visitor& damaged) const {
   transaction_->each_from(table::definitions, {}, [&](std::string_view key, std::string_view value) {
-    return visit(number_at(key), decoded<definition_record>(table::definitions, key, value));
+    const auto definition = readable<definition_record>(table::definitions, key, value, damaged);
+    return !definition || visit(number_at(key), *definition);
   });
 }
 
@@ -141,9 +142,10 @@ void snapshot::each_event_before(std::string_view name, const event_id& before, 
   });
 }
 
-void snapshot::each_sweep(const std::function<bool(const position&, const sweep_record&)>& visit) const {
+void snapshot::each_sweep(const std::function<bool(const position&, const sweep_record&)>& visit, const damage_visitor& damaged) const {
   transaction_->each_from(table::sweeps, {}, [&](std::string_view key, std::string_view value) {
-    return visit(id_of<position>(table::sweeps, key), decoded<sweep_record>(table::sweeps, key, value));
+    const auto sweep = readable<sweep_record>(table::sweeps, key, value, damaged);
+    return !sweep || visit(id_of<position>(table::sweeps, key), *sweep);
   });
 }
 
@@ -224,13 +226,45 @@ std::vector<run_id> snapshot::plan_ids(const plan_id& id) const {
   return ids;
 }
 
+std::optional<run_id> pinned_ids::at(std::uint64_t place) const {
+  const auto chunk = static_cast<std::uint32_t>(place / plan_chunk_ids);
+  const auto next_lost = std::ranges::lower_bound(lost, chunk);
+  if (next_lost != lost.end() && *next_lost == chunk) return std::nullopt;
+  // Only the last chunk of a plan is not full, and nothing stands behind it.
+  const auto index = place - static_cast<std::uint64_t>(next_lost - lost.begin()) * plan_chunk_ids;
+  return index < ids.size() ? std::optional{ids[index]} : std::nullopt;
+}
+
+pinned_ids snapshot::readable_plan_ids(const plan_id& id, std::uint64_t count, const damage_visitor& damaged) const {
+  pinned_ids pinned;
+  for (std::uint64_t first = 0; first < count; first += plan_chunk_ids) {
+    const auto chunk = static_cast<std::uint32_t>(first / plan_chunk_ids);
+    const auto due = static_cast<std::size_t>(std::min<std::uint64_t>(plan_chunk_ids, count - first)) * sizeof(run_id::bytes);
+    const auto key = step_key(id_cast<run_id>(id), chunk);
+    const auto value = transaction_->get(table::plan_ids, key);
+    const auto part = value ? decode<plan_chunk_record>(table::plan_ids, key, *value) : std::nullopt;
+    if (!part || part->ids.size() != due) {
+      pinned.lost.push_back(chunk);
+      damaged(id_cast<position>(id), error{errc::store_corrupt, "table plan_ids: the record under key " + hex(key) + " is missing or damaged"});
+      continue;
+    }
+    for (std::size_t at = 0; at < due; at += sizeof(run_id::bytes)) {
+      pinned.ids.push_back(id_at_end<run_id>(std::string_view{part->ids}.substr(at, sizeof(run_id::bytes))).value());
+    }
+  }
+  return pinned;
+}
+
 std::optional<function_state_record> snapshot::find_function_state(std::string_view function) const {
   return found<function_state_record>(*transaction_, table::functions, function);
 }
 
-void snapshot::each_function_state(const std::function<bool(std::string_view, const function_state_record&)>& visit) const {
+void snapshot::each_function_state(const std::function<bool(std::string_view, const function_state_record&)>& visit,
+                                   const named_damage_visitor& damaged) const {
   transaction_->each_from(table::functions, {}, [&](std::string_view key, std::string_view value) {
-    return visit(key, decoded<function_state_record>(table::functions, key, value));
+    const damage_visitor tell = [&](const position&, const error& why) { damaged(key, why); };
+    const auto state = readable<function_state_record>(table::functions, key, value, damaged ? tell : damage_visitor{});
+    return !state || visit(key, *state);
   });
 }
 
@@ -243,15 +277,16 @@ void snapshot::each_flow(std::uint64_t from, const std::function<bool(std::uint6
   });
 }
 
-std::vector<std::pair<position, outbox_record>> snapshot::oldest_outbox(std::size_t limit) const {
-  std::vector<std::pair<position, outbox_record>> result;
-  if (limit == 0) return result;
-  transaction_->each_from(table::outbox, {}, [&](std::string_view key, std::string_view value) {
-    result.emplace_back(id_of<position>(table::outbox, key), decoded<outbox_record>(table::outbox, key, value));
-    return result.size() < limit;
+void snapshot::each_outbox(const position& after, const std::function<bool(const position&, const outbox_record&)>& visit, const damage_visitor& damaged) const {
+  transaction_->each_from(table::outbox, key_of(after), [&](std::string_view key, std::string_view value) {
+    const auto place = id_of<position>(table::outbox, key);
+    if (place == after) return true;
+    const auto decision = readable<outbox_record>(table::outbox, key, value, damaged);
+    return !decision || visit(place, *decision);
   });
-  return result;
 }
+
+std::size_t snapshot::outbox_count() const { return transaction_->count(table::outbox); }
 
 namespace {
 

@@ -163,9 +163,16 @@ void write_transaction::put_step(const run_id& run, std::uint32_t sequence, cons
   put_record(table::steps, key, step);
 }
 
-std::uint64_t write_transaction::intern_definition(const definition_record& definition) {
+std::uint64_t write_transaction::intern_definition(const definition_record& definition, const damage_visitor& damaged) {
   const auto hash = definition_hash(definition);
-  if (const auto stored = find_definition(hash)) {
+  std::optional<definition_record> stored;
+  try {
+    stored = find_definition(hash);
+  } catch (const error& e) {
+    if (!damaged || e.code() != errc::store_corrupt) throw;
+    damaged({}, e);
+  }
+  if (stored) {
     if (*stored != definition) {
       throw error{errc::store_corrupt, "table definitions: functions \"" + definition.function + "\" and \"" + stored->function +
                                            "\" have the same hash; change one of their rules"};

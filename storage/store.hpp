@@ -40,6 +40,16 @@ struct id_page {
 
 // Told of a record that cannot be decoded, by the id at the end of its key (nil: there is none).
 using damage_visitor = std::function<void(const position&, const error&)>;
+// The same for a table whose keys are names.
+using named_damage_visitor = std::function<void(std::string_view, const error&)>;
+
+// The ids of a plan by their places. Where a part of the plan cannot be read, its places have none.
+struct pinned_ids {
+  std::vector<run_id> ids{};         // ascending: all that can be read
+  std::vector<std::uint32_t> lost{};  // ascending: the chunks that cannot
+
+  [[nodiscard]] std::optional<run_id> at(std::uint64_t place) const;
+};
 
 // A consistent snapshot. Reading what is not there is an expected miss (nullopt, empty); a record that fails its checksum or does not
 // decode throws error{store_corrupt} naming table and key. Used by one thread, for a short time only: a snapshot that is held makes
@@ -59,7 +69,7 @@ class snapshot {
   [[nodiscard]] std::optional<definition_record> find_definition(std::uint64_t hash) const;
 
   // Calls `visit` for each, in key order, until it returns false. Where `damaged` is given, it is told of what cannot be decoded, and the walk goes on.
-  void each_definition(const std::function<bool(std::uint64_t, const definition_record&)>& visit) const;
+  void each_definition(const std::function<bool(std::uint64_t, const definition_record&)>& visit, const damage_visitor& damaged = {}) const;
   void each_live_run(const std::function<bool(const run_record&)>& visit, const damage_visitor& damaged = {}) const;
   void each_live_status(const std::function<bool(run_status)>& visit) const;
   void each_event(const event_id& from, const std::function<bool(const event_record&)>& visit, const damage_visitor& damaged = {}) const;
@@ -67,9 +77,10 @@ class snapshot {
   void each_event_named(std::string_view name, const event_id& from, const std::function<bool(const event_record&)>& visit) const;
   // Events with this name (empty: all) whose id is < `before` (nil: from the newest), newest first.
   void each_event_before(std::string_view name, const event_id& before, const std::function<bool(const event_record&)>& visit) const;
-  void each_sweep(const std::function<bool(const position&, const sweep_record&)>& visit) const;
-  // Oldest first, at most `limit`.
-  [[nodiscard]] std::vector<std::pair<position, outbox_record>> oldest_outbox(std::size_t limit) const;
+  void each_sweep(const std::function<bool(const position&, const sweep_record&)>& visit, const damage_visitor& damaged = {}) const;
+  // Those beyond `after`.
+  void each_outbox(const position& after, const std::function<bool(const position&, const outbox_record&)>& visit, const damage_visitor& damaged = {}) const;
+  [[nodiscard]] std::size_t outbox_count() const;
 
   // Live runs with ids beyond `after`, oldest first, at most `limit`. Reads keys only.
   [[nodiscard]] std::vector<run_id> live_ids(const run_id& after, std::size_t limit) const;
@@ -88,8 +99,10 @@ class snapshot {
   [[nodiscard]] std::optional<plan_record> find_plan(const plan_id& id) const;
   // All ids of a plan, ascending.
   [[nodiscard]] std::vector<run_id> plan_ids(const plan_id& id) const;
+  // Those of a plan of `count` ids that can be read; `damaged` is told of each part that is damaged or missing.
+  [[nodiscard]] pinned_ids readable_plan_ids(const plan_id& id, std::uint64_t count, const damage_visitor& damaged) const;
   [[nodiscard]] std::optional<function_state_record> find_function_state(std::string_view function) const;
-  void each_function_state(const std::function<bool(std::string_view, const function_state_record&)>& visit) const;
+  void each_function_state(const std::function<bool(std::string_view, const function_state_record&)>& visit, const named_damage_visitor& damaged = {}) const;
 
   [[nodiscard]] std::optional<flow_record> find_flow(std::uint64_t id) const;
   void each_flow(std::uint64_t from, const std::function<bool(std::uint64_t, const flow_record&)>& visit, const damage_visitor& damaged = {}) const;
@@ -120,8 +133,9 @@ class write_transaction final : public snapshot {
   // Also enters the run in the index by function.
   void create_run(const run_record& run, std::string_view function);
   void put_step(const run_id& run, std::uint32_t sequence, const step_record& step);
-  // Stores the definition unless it is there; returns its hash. Throws error{store_corrupt} if another has the same hash.
-  std::uint64_t intern_definition(const definition_record& definition);
+  // Stores the definition unless it is there; returns its hash. Throws error{store_corrupt} if another has the same hash. Where `damaged` is given, it is
+  // told of a record that cannot be decoded, which is then stored again: the hash says what it was.
+  std::uint64_t intern_definition(const definition_record& definition, const damage_visitor& damaged = {});
   void put_outbox(const position& place, const outbox_record& record);
   void delete_outbox(const position& place);
   void put_sweep(const position& place, const sweep_record& record);

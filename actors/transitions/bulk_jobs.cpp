@@ -36,7 +36,7 @@ void remember(turn& now, const std::shared_ptr<bulk_record>& job) {
 void store(turn& now, const position& place, const bulk_record& job) { now.tx.put_bulk(id_cast<bulk_id>(place), job); }
 
 bool is_meant(turn& now, const open_sweep& sweep, const storage::run_record& run) {
-  if (sweep.ids) return std::ranges::binary_search(*sweep.ids, run.id);
+  if (sweep.ids) return std::ranges::binary_search(sweep.ids->ids, run.id);
   std::string fault;
   const auto& function = now.state.definition_of(run).record.function;
   bool result = false;
@@ -103,8 +103,10 @@ bool look_at_filtered(turn& now, open_sweep& sweep) {
 
 bool look_at_pinned(turn& now, open_sweep& sweep) {
   auto& job = *sweep.job;
-  for (auto left = now.state.limits.bulk_slice; left > 0 && job.next < sweep.ids->size(); --left) look_at(now, sweep, (*sweep.ids)[job.next++]);
-  return job.next >= sweep.ids->size();
+  for (auto left = now.state.limits.bulk_slice; left > 0 && job.next < job.counts.total; --left) {
+    if (const auto id = sweep.ids->at(job.next++)) look_at(now, sweep, *id);
+  }
+  return job.next >= job.counts.total;
 }
 
 bool replay_pinned(turn& now, open_sweep& sweep) {
@@ -117,32 +119,33 @@ bool replay_pinned(turn& now, open_sweep& sweep) {
     const auto pause = static_cast<duration::rep>(static_cast<double>(left) * 1000.0 / job.rate_per_second);
     job.next_at = std::max(job.next_at.value_or(now.now) + duration{pause}, now.now);
   }
-  for (; left > 0 && job.next < sweep.ids->size(); --left) {
-    const auto& id = (*sweep.ids)[job.next++];
+  for (; left > 0 && job.next < job.counts.total; --left) {
+    const auto id = sweep.ids->at(job.next++);
+    if (!id) continue;
     ++job.counts.looked_at;
     std::optional<replay_source> source;
     try {
-      source = read_replay(now, id, job.from_step);
+      source = read_replay(now, *id, job.from_step);
     } catch (const error& e) {
       if (!is_refused_replay(e.code())) throw;
-      if (++job.counts.refused <= 10) now.say(std::string{"bulk replay: "} + e.what(), id);
+      if (++job.counts.refused <= 10) now.say(std::string{"bulk replay: "} + e.what(), *id);
       continue;
     }
     replay(now, *source);
     ++job.counts.replayed;
   }
-  return job.next >= sweep.ids->size();
+  return job.next >= job.counts.total;
 }
 
-open_sweep sweep_of(turn& now, const position& place, bulk_record job) {
+open_sweep sweep_of(const position& place, bulk_record job, std::optional<storage::pinned_ids> pinned) {
   open_sweep sweep;
   sweep.place = place;
   sweep.record.kind = storage::sweep_kind::bulk;
   sweep.record.bulk = id_cast<bulk_id>(place);
-  if (job.plan.is_nil()) {
-    sweep.filter = std::make_shared<const compiled_filter>(compiled_filter::of(job.filter));
+  if (pinned) {
+    sweep.ids = std::make_shared<const storage::pinned_ids>(std::move(*pinned));
   } else {
-    sweep.ids = std::make_shared<const std::vector<run_id>>(now.tx.plan_ids(job.plan));
+    sweep.filter = std::make_shared<const compiled_filter>(compiled_filter::of(job.filter));
   }
   sweep.job = std::make_shared<bulk_record>(std::move(job));
   return sweep;
@@ -164,6 +167,14 @@ bool work_off_bulk(turn& now, open_sweep& sweep) {
   const bool is_done = job.kind == bulk_kind::replay ? replay_pinned(now, sweep)
                        : sweep.ids                   ? look_at_pinned(now, sweep)
                                                      : look_at_filtered(now, sweep);
+  // The runs that it has not looked at are not known. (It may have been past the damaged part before that was damaged.)
+  if (is_done && sweep.ids && !sweep.ids->lost.empty() && job.counts.looked_at < job.counts.total) {
+    now.say_once("bulk job " + to_string(id_cast<bulk_id>(sweep.place)) + " is not done: " + std::to_string(job.counts.total - job.counts.looked_at) +
+                 " of the runs of its plan are not known, because it is damaged; the others have been dealt with. It can be stopped");
+    sweep.is_stuck = true;
+    store(now, sweep.place, job);
+    return false;
+  }
   if (is_done) {
     job.status = bulk_status::done;
     job.ended_at = now.now;
@@ -181,7 +192,7 @@ void count_cancelled(turn& now, const bulk_id& bulk) {
     store(now, sweep->place, *sweep->job);
     return;
   }
-  auto job = now.tx.find_bulk(bulk);
+  auto job = read_sound(now, [&] { return now.tx.find_bulk(bulk); }, std::nullopt);
   if (!job || job->counts.cancelling == 0) return;
   --job->counts.cancelling;
   ++job->counts.cancelled;
@@ -191,10 +202,11 @@ void count_cancelled(turn& now, const bulk_id& bulk) {
 bulk_id begin_bulk(turn& now, bulk_record job) {
   const auto place = now.next_id<position>();
   job.created_at = now.now;
-  auto sweep = sweep_of(now, place, std::move(job));
+  auto pinned = job.plan.is_nil() ? std::nullopt : std::optional{storage::pinned_ids{.ids = now.tx.plan_ids(job.plan)}};
+  auto sweep = sweep_of(place, std::move(job), std::move(pinned));
   if (sweep.ids) {
-    sweep.job->counts.total = sweep.ids->size();
-    if (sweep.job->kind == bulk_kind::cancel) sweep.job->counts.matched = sweep.ids->size();
+    sweep.job->counts.total = sweep.ids->ids.size();
+    if (sweep.job->kind == bulk_kind::cancel) sweep.job->counts.matched = sweep.ids->ids.size();
   } else {
     sweep.job->counts.total = now.tx.live_count();
   }
@@ -208,7 +220,10 @@ bulk_id begin_bulk(turn& now, bulk_record job) {
   return id_cast<bulk_id>(place);
 }
 
-void reopen_bulk(turn& now, const position& place, bulk_record job) { now.state.sweeps.push_back(sweep_of(now, place, std::move(job))); }
+void reopen_bulk(turn& now, const position& place, bulk_record job) {
+  auto pinned = job.plan.is_nil() ? std::nullopt : std::optional{now.tx.readable_plan_ids(job.plan, job.counts.total, now.tell_damage())};
+  now.state.sweeps.push_back(sweep_of(place, std::move(job), std::move(pinned)));
+}
 
 void apply(turn& now, const store_plan& command) {
   auto id = command.plan;

@@ -9,12 +9,13 @@ namespace caesura::actors {
 void apply(turn& now, const define_functions& command) {
   auto& state = now.state;
   for (const auto& fn : command.functions->all()) {
-    now.tx.intern_definition(fn.stored->record);
+    now.tx.intern_definition(fn.stored->record, now.tell_damage());
     state.definitions.emplace(fn.stored->hash, fn.stored);  // known for good: what refers to it is what is taken back
   }
   const auto before = std::exchange(state.functions, command.functions);
   state.undo.add([&state, before] { state.functions = before; });
   state.queue.set_limits(*state.functions, state.undo);
+  pause_unread_functions(now);
   enter_flow(now);
   for (const auto& fn : command.functions->all()) {
     if (before->find(fn.code.id) == nullptr) try_held_runs(now, fn.code.id, now.next_id<position>());

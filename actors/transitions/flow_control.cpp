@@ -47,15 +47,16 @@ struct gcra {
     const auto interval = std::max(nanoseconds{1}, nanoseconds{period} / std::max<std::uint32_t>(limit, 1));
     return {.interval = interval, .tolerance = interval * std::min<nanoseconds::rep>(more_at_once, longest / interval)};
   }
+  // As far as one that was let through just now leaves it: no more may come.
+  [[nodiscard]] nanoseconds most() const { return interval + tolerance; }
   // No further than one that was let through just now leaves it: what is stored beyond that was stored while the clock was ahead. Less than zero for what
   // has passed since the millisecond began in which it lies: the clock knows no less, and none of the rate is to be lost over it.
   [[nodiscard]] nanoseconds ahead(const std::optional<storage::flow_record>& record, time_point now) const {
     constexpr duration tick{1};
     if (!record || record->at < now - tick) return {};
     if (record->at < now) return record->beyond_ns > 0 ? nanoseconds{record->beyond_ns} - tick : nanoseconds{0};
-    const auto most = interval + tolerance;
-    if (record->at - now > std::chrono::ceil<duration>(most)) return most;
-    return std::min(most, nanoseconds{record->at - now} + nanoseconds{record->beyond_ns});
+    if (record->at - now > std::chrono::ceil<duration>(most())) return most();
+    return std::min(most(), nanoseconds{record->at - now} + nanoseconds{record->beyond_ns});
   }
   [[nodiscard]] bool conforms(nanoseconds ahead) const { return ahead <= tolerance; }
   // When the next may come; now, if it may.
@@ -69,6 +70,16 @@ storage::flow_record arrival_record(flow_kind kind, const std::string& function,
   return {.kind = kind, .function = function, .at = now + whole, .beyond_ns = static_cast<std::uint32_t>((ahead - whole).count())};
 }
 
+struct arrivals {
+  std::optional<storage::flow_record> record{};
+  bool is_damaged{false};
+};
+
+arrivals find_arrivals(turn& now, std::uint64_t key) {
+  arrivals damaged{.is_damaged = true};
+  return read_sound(now, [&] { return arrivals{.record = now.tx.find_flow(key)}; }, damaged);
+}
+
 gcra of(const caesura::throttle& rule) { return gcra::of(rule.limit, rule.period, rule.burst); }
 
 bool passes_rate_limit(turn& now, const registered_function& fn, const storage::event_record& event) {
@@ -77,22 +88,64 @@ bool passes_rate_limit(turn& now, const registered_function& fn, const storage::
   if (!key) return true;
   constexpr std::uint32_t spread = 10;
   const auto rate = gcra::of(rule.limit, rule.period, rule.limit / spread);
-  const auto before = now.tx.find_flow(*key);
-  const auto ahead = rate.ahead(before, now.now);
+  const auto before = find_arrivals(now, *key);
+  // Nobody knows how many came: one too few is told, one too many may be a payment made twice.
+  const auto ahead = before.is_damaged ? rate.most() : rate.ahead(before.record, now.now);
   const auto keep = [&](std::chrono::nanoseconds value) { now.tx.put_flow(*key, arrival_record(flow_kind::rate_limit, fn.code.id, value, now.now)); };
   if (!rate.conforms(ahead)) {
-    if (before->at - now.now > std::chrono::ceil<duration>(ahead)) keep(ahead);  // else it would move along with the clock
+    if (before.is_damaged) {
+      now.say("function \"" + fn.code.id + "\" is not started by event " + to_string(event.id) + ": what came before it is damaged, and counts as all that its rate limit lets through");
+      keep(ahead);
+    } else if (before.record->at - now.now > std::chrono::ceil<duration>(ahead)) {
+      keep(ahead);  // else it would move along with the clock
+    }
     return false;
   }
   keep(ahead + rate.interval);
   return true;
 }
 
+bool is_run_of(const router_state& state, const registered_function& fn, const storage::run_record& run) {
+  const auto found = state.definitions.find(run.definition);
+  return found != state.definitions.end() && found->second->record.function == fn.code.id;
+}
+
+// Whether a singleton's record may name the run, as the run's own says.
+bool is_alone_under(std::uint64_t key, const storage::run_record& run) {
+  const bool was_asked_for = !run.replay_of.is_nil() || !run.parent.is_nil();  // by name: it waits, and is not recorded
+  const bool has_decided = run.first_event.is_nil() || run.started_at || run.status == run_status::queued;  // a debounced one decides when it is due
+  return run.singleton == key && !was_asked_for && has_decided;
+}
+
+// The same for the record of a debounce or a batch.
+bool collects_under(turn& now, const registered_function& fn, flow_kind kind, std::uint64_t key, const storage::run_record& run) {
+  const bool is_batch = kind == flow_kind::batch;
+  const bool collects = run.status == run_status::scheduled && run.replay_of.is_nil() && (is_batch ? !run.events.empty() : !run.first_event.is_nil());
+  if (!collects || !is_run_of(now.state, fn, run)) return false;
+  const auto event = read_sound(now, [&] { return now.tx.find_event(run.event); }, std::nullopt);
+  const auto& rule = is_batch ? fn.flow->batch_key : fn.flow->debounce_key;
+  return event && key_for(now, fn, kind, rule, *event, is_batch ? "batch.key" : "debounce.key") == key;
+}
+
+// The run that is recorded under a key. A damaged record is made anew from the runs themselves: of those that it may have named, the newest.
+std::optional<run_id> recorded_run(turn& now, const registered_function& fn, flow_kind kind, std::uint64_t key) {
+  const auto found = find_arrivals(now, key);
+  if (!found.is_damaged) return found.record ? std::optional{found.record->run} : std::nullopt;
+  std::optional<run_id> newest;
+  const auto visit = [&](const storage::run_record& run) {
+    if (kind == flow_kind::singleton ? is_alone_under(key, run) : collects_under(now, fn, kind, key, run)) newest = run.id;
+    return true;
+  };
+  now.tx.each_live_run(visit, now.tell_damage());
+  if (newest) now.tx.put_flow(key, {.kind = kind, .function = fn.code.id, .run = *newest});
+  return newest;
+}
+
 // The run that collects events under this key, while it may still take one.
-run_ptr collecting(turn& now, std::uint64_t key) {
-  const auto found = now.tx.find_flow(key);
+run_ptr collecting(turn& now, const registered_function& fn, flow_kind kind, std::uint64_t key) {
+  const auto found = recorded_run(now, fn, kind, key);
   if (!found) return nullptr;
-  auto run = settle_sweeps(now, find_live(now, found->run));
+  auto run = settle_sweeps(now, find_live(now, *found));
   const bool collects = run != nullptr && run->status == run_status::scheduled && run->due;
   return collects && (*run->due > now.now || is_planted(fault::batch_joined_late)) ? run : nullptr;
 }
@@ -119,7 +172,7 @@ storage::run_record with_event(turn& now, const registered_function& fn, const s
 run_id debounce(turn& now, const registered_function& fn, const storage::event_record& event) {
   const auto& rule = *fn.flow->debounce;
   const auto key = *key_for(now, fn, flow_kind::debounce, fn.flow->debounce_key, event, "debounce.key");
-  if (const auto run = collecting(now, key)) {
+  if (const auto run = collecting(now, fn, flow_kind::debounce, key)) {
     auto due = now.now + rule.period;
     if (rule.timeout) due = std::min(due, run->created_at + *rule.timeout);
     return replace_run(now, *run, with_event(now, fn, *run, event, due))->id;
@@ -133,7 +186,7 @@ run_id add_to_batch(turn& now, const registered_function& fn, const storage::eve
   const auto& rule = *fn.flow->batch;
   const auto key = *key_for(now, fn, flow_kind::batch, fn.flow->batch_key, event, "batch.key");
   const auto bytes = event.data.bytes().size();
-  if (const auto run = collecting(now, key)) {
+  if (const auto run = collecting(now, fn, flow_kind::batch, key)) {
     auto after = *run;
     after.events.push_back(event.id);
     after.batch_bytes += bytes;
@@ -157,10 +210,10 @@ bool is_batched(turn& now, const registered_function& fn, const storage::event_r
 }
 
 // The singleton's run under way, other than this one; null when there is none.
-run_ptr holder(turn& now, std::uint64_t key, const run_id& other_than) {
-  const auto found = now.tx.find_flow(key);
-  if (!found || found->run == other_than) return nullptr;
-  auto run = settle_sweeps(now, find_live(now, found->run));
+run_ptr holder(turn& now, const registered_function& fn, std::uint64_t key, const run_id& other_than) {
+  const auto found = recorded_run(now, fn, flow_kind::singleton, key);
+  if (!found || *found == other_than) return nullptr;
+  auto run = settle_sweeps(now, find_live(now, *found));
   return run != nullptr && !run->cancelled_by ? run : nullptr;
 }
 
@@ -173,7 +226,7 @@ void replace_holder(turn& now, const storage::run_record& run, std::string why) 
 run_id start_alone(turn& now, const registered_function& fn, const storage::event_record& event) {
   const auto key = key_for(now, fn, flow_kind::singleton, fn.flow->singleton_key, event, "singleton.key");
   if (!key) return create_run(now, fn, event);
-  if (const auto under_way = holder(now, *key, {})) {
+  if (const auto under_way = holder(now, fn, *key, {})) {
     if (fn.flow->singleton->mode == singleton_mode::skip) return create_run(now, fn, event, {.skipped_because = skipped_text(under_way->id)});
     replace_holder(now, *under_way, "singleton: event " + public_id(event) + " takes its place");
   }
@@ -263,7 +316,7 @@ bool settle_singleton(turn& now, const storage::run_record& run) {
   if (run.singleton == 0 || run.first_event.is_nil() || run.started_at) return true;  // decided when it was created, or before it started
   const auto* fn = now.state.functions->find(now.state.definition_of(run).record.function);
   if (fn == nullptr || fn->flow == nullptr || !fn->flow->singleton) return true;
-  if (const auto under_way = holder(now, run.singleton, run.id)) {
+  if (const auto under_way = holder(now, *fn, run.singleton, run.id)) {
     if (fn->flow->singleton->mode == singleton_mode::skip) {
       auto after = run;
       after.held_because = skipped_text(under_way->id);
@@ -282,21 +335,21 @@ void pass_throttle(turn& now, const storage::run_record& run) {
   if (fn == nullptr || fn->flow == nullptr || !fn->flow->throttle) return;
   const auto rate = of(*fn->flow->throttle);
   // A run that may start conforms: what is stored beyond that was stored while the clock was ahead.
-  const auto ahead = std::min(rate.ahead(now.tx.find_flow(run.throttle), now.now), rate.tolerance) + rate.interval;
+  const auto before = find_arrivals(now, run.throttle);
+  const auto ahead = (before.is_damaged ? rate.tolerance : std::min(rate.ahead(before.record, now.now), rate.tolerance)) + rate.interval;
   now.tx.put_flow(run.throttle, arrival_record(flow_kind::throttle, fn->code.id, ahead, now.now));
   if (const auto opens = rate.opens(ahead, now.now); opens > now.now) now.state.queue.close_until(run.throttle, opens, now.state.undo);
 }
 
 void enter_flow(turn& now) {
   auto& state = now.state;
-  const auto tell_damage = [&](const position&, const error& why) { now.say_once(why.what()); };
   now.tx.each_flow(0, [&](std::uint64_t key, const storage::flow_record& record) {
     const auto* fn = record.kind == flow_kind::throttle ? state.functions->find(record.function) : nullptr;
     if (fn == nullptr || fn->flow == nullptr || !fn->flow->throttle || is_planted(fault::throttle_opened_by_restart)) return true;
     const auto rate = of(*fn->flow->throttle);
     if (const auto opens = rate.opens(rate.ahead(record, now.now), now.now); opens > now.now) state.queue.close_until(key, opens, state.undo);
     return true;
-  }, tell_damage);
+  }, now.tell_damage());
   state.undo.add([&state, ticks = state.ticks, crons = state.crons] {
     state.ticks = ticks;
     state.crons = crons;
@@ -308,7 +361,7 @@ void enter_flow(turn& now) {
     for (std::size_t i = 0; i < fn.flow->crons.size(); ++i) {
       const auto& trigger = fn.flow->crons[i];
       const auto key = cron_key(fn, trigger);
-      const auto known = now.tx.find_flow(key);
+      const auto known = find_arrivals(now, key).record;  // a damaged one is that of a new cron: what was missed is not known
       auto next = trigger.schedule.next_after(now.now);
       // A later one than the next but one was stored while the clock was ahead; the next but one is what a clock that steps back by a little leaves behind.
       if (known && next) {
@@ -334,7 +387,7 @@ void fire_crons(turn& now) {
     const auto place = state.crons.at(key);
     const auto& fn = *state.functions->find(place.function);
     const auto& trigger = fn.flow->crons[place.index];
-    const auto known = now.tx.find_flow(key);
+    const auto known = find_arrivals(now, key).record;
     const auto last = known ? known->at : entry.first;
     tick(now, fn, trigger, last);
     const auto next = is_planted(fault::ticks_made_up) ? trigger.schedule.next_after(entry.first) : tick_after(trigger, key, last, entry.first, now.now);
@@ -368,7 +421,7 @@ bool purge_flow(turn& now, purge_state& purge) {
     }
     if (is_over) over.push_back(key);
     return true;
-  }, [&](const position&, const error& why) { now.say_once(why.what()); });
+  }, now.tell_damage());
   for (const auto key : over) now.tx.delete_flow(key);
   return is_done;
 }

@@ -33,6 +33,22 @@ void hold_live_runs(turn& now, const std::string& function) {
 
 }  // namespace
 
+void pause_unread(turn& now, const std::string& function) {
+  now.say_once("function \"" + function + "\" counts as paused, and its runs are held, because what is recorded of its pause is damaged: resume it");
+  set_function_state(now, function, {.is_paused = true,
+                                     .mode = pause_mode::hold,
+                                     .changed_at = now.now,
+                                     .changed_in = now.next_id<position>(),
+                                     .reason = "what was recorded of its pause is damaged"});
+}
+
+void pause_unread_functions(turn& now) {
+  if (!now.state.is_a_pause_unread) return;
+  for (const auto& fn : now.state.functions->all()) {
+    if (!now.state.function_states.contains(fn.code.id)) pause_unread(now, fn.code.id);
+  }
+}
+
 void apply(turn& now, const pause_function& command) {
   auto& state = now.state;
   refuse_unknown(state, command.function);

@@ -80,7 +80,7 @@ bool purge_events(turn& now, purge_state& purge) {
 }
 
 void purge_jobs(turn& now) {
-  const auto tell = [&](const position&, const error& why) { now.say_once(why.what()); };
+  const auto tell = now.tell_damage();
   std::vector<plan_id> plans;
   const auto visit = [&](const plan_id& id, const storage::plan_record& plan) {
     const auto good_until = plan.created_at + now.state.limits.keep_plans;

@@ -1,5 +1,7 @@
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "actors/planted_faults.hpp"
 #include "actors/transitions/transitions.hpp"
@@ -69,36 +71,72 @@ document payload(const storage::run_record& run, const std::string& function, co
   return out.finish();
 }
 
-void route(turn& now, const storage::outbox_record& record) {
+struct system_event_of_run {
+  storage::event_record event;
+  std::string function;
+};
+
+// Throws error{store_corrupt} when what it is made of is damaged or not stored.
+system_event_of_run event_of(turn& now, const storage::outbox_record& record) {
   const auto run = now.tx.find_run(record.run);
   const auto trigger = run ? now.tx.find_event(run->event) : std::nullopt;
   if (!trigger) throw error{errc::store_corrupt, "table outbox: run " + to_string(record.run) + " or its event is not stored"};
   const auto& function = now.state.definition_of(*run).record.function;
-  route_event(now,
-              {.name = std::string{name_of(record.kind)},
-               // At most one such event a run; a finished one next to it has an id of its own.
-               .client_id = record.kind == system_event::finished || is_planted(fault::event_twice) ? "" : to_string(run->id),
-               .data = payload(*run, function, *trigger),
-               .time = now.now,
-               .depth = static_cast<std::uint8_t>(run->depth + 1)},
-              function);
+  return {.event = {.name = std::string{name_of(record.kind)},
+                    // At most one such event a run; a finished one next to it has an id of its own.
+                    .client_id = record.kind == system_event::finished || is_planted(fault::event_twice) ? "" : to_string(run->id),
+                    .data = payload(*run, function, *trigger),
+                    .time = now.now,
+                    .depth = static_cast<std::uint8_t>(run->depth + 1)},
+          .function = function};
+}
+
+// nullopt: it cannot be made, which is told as what it is, although the damage itself may have been told before.
+std::optional<system_event_of_run> find_event_of(turn& now, const storage::outbox_record& record) {
+  try {
+    return event_of(now, record);
+  } catch (const error& e) {
+    if (e.code() != errc::store_corrupt) throw;
+    now.say_once("the system event of run " + to_string(record.run) + " is not emitted: " + e.what(), record.run);
+    return std::nullopt;
+  }
+}
+
+struct decision {
+  position place;
+  std::optional<storage::outbox_record> record;  // nullopt: it is damaged
+};
+
+std::vector<decision> next_decisions(turn& now) {
+  std::vector<decision> next;
+  const auto limit = now.state.limits.outbox_per_turn;
+  const auto visit = [&](const position& place, const storage::outbox_record& record) {
+    next.push_back({place, record});
+    return next.size() < limit;
+  };
+  now.tx.each_outbox(now.state.outbox_seen, visit, [&](const position& place, const error& why) {
+    now.say_once(std::string{"a system event is not emitted: "} + why.what());
+    next.push_back({place, std::nullopt});
+  });
+  return next;
 }
 
 }  // namespace
 
 void apply(turn& now, const route_outbox&) {
   auto& state = now.state;
-  // Leaving the outbox and being routed is one transaction: a crash repeats or keeps both.
-  for (const auto& [place, record] : now.tx.oldest_outbox(state.limits.outbox_per_turn)) {
-    try {
-      route(now, record);
-    } catch (const error& e) {
-      if (e.code() != errc::store_corrupt) throw;
-      now.say(e.what(), record.run);
-    }
-    if (is_planted(fault::event_twice) && now.entropy % 4 == 0) continue;
-    now.tx.delete_outbox(place);
-    state.undo.add([&state] { ++state.outbox_size; });
+  state.undo.add([&state, size = state.outbox_size, seen = state.outbox_seen] {
+    state.outbox_size = size;
+    state.outbox_seen = seen;
+  });
+  // Leaving the outbox and being routed is one transaction: a crash repeats or keeps both. What cannot be routed stays where it is until the next start, and
+  // is in the way of nothing that stands behind it.
+  for (const auto& [place, record] : next_decisions(now)) {
+    const auto made = record ? find_event_of(now, *record) : std::nullopt;
+    if (made) route_event(now, made->event, made->function);
+    if (is_planted(fault::event_twice) && now.entropy % 4 == 0) return;
+    if (made) now.tx.delete_outbox(place);
+    state.outbox_seen = place;
     --state.outbox_size;
   }
 }

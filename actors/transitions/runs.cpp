@@ -112,10 +112,13 @@ std::string paused_text(const std::string& function, const storage::function_sta
   return "function \"" + function + "\" is paused" + (pause.reason.empty() ? "" : ": " + pause.reason);
 }
 
-// Holds a run whose function this process does not have or that is paused so; false when it may go on.
+// Holds a run whose function this process does not have or that is paused so, and one that was left alone, which keeps its reason: it may have missed what
+// cancels it. False when it may go on.
 bool hold_if_blocked(turn& now, const storage::run_record& before, storage::run_record& after) {
   const auto& function = now.state.definition_of(after).record.function;
-  if (now.state.functions->find(function) == nullptr) {
+  if (is_left_alone(before)) {
+    after.held_because = before.held_because;
+  } else if (now.state.functions->find(function) == nullptr) {
     after.held_because = missing_text(function);
     now.say("run " + text_of(after.id) + " is held: " + after.held_because, after.id);
   } else if (!is_held_by_pause(now.state, after) || is_planted(fault::pause_ignored)) {
@@ -265,6 +268,7 @@ std::vector<std::uint64_t> groups_of(turn& now, const registered_function& fn, c
 
 run_ptr find_live(turn& now, const run_id& run) {
   if (const auto* found = now.state.live.find(run)) return found->record;
+  if (now.state.left_alone.contains(run)) return nullptr;
   try {
     auto stored = now.tx.find_live_run(run);
     return stored ? std::make_shared<const storage::run_record>(std::move(*stored)) : nullptr;

@@ -16,8 +16,8 @@ namespace caesura::actors {
 
 using run_ptr = std::shared_ptr<const storage::run_record>;
 
-// The run's record as the open transaction has it; null when no such live run is stored, or when its record is
-// damaged: that run is left alone, the observer is told, and nobody else is harmed.
+// The run's record as the open transaction has it; null when no such live run is stored, or when its record or its
+// definition is damaged: that run is left alone, the observer is told, and nobody else is harmed.
 [[nodiscard]] run_ptr find_live(turn& now, const run_id& run);
 
 // What `read` gives; `otherwise` where it meets a damaged record, which is said once and harms nothing else.
@@ -79,6 +79,11 @@ void start_or_queue(turn& now, const storage::run_record& before, storage::run_r
 // A run at rest whose rest is over: its actor, if it still has one, is told `rows` and `retries`; else as start_or_queue.
 void wake_run(turn& now, const storage::run_record& before, storage::run_record after, std::vector<step_info> rows,
               std::vector<std::string> retries);
+
+// What is recorded of a function's pause is damaged: it counts as paused, and its runs under way are held, until it is resumed. So does every function
+// without a record of its own while nobody knows whose pause a damaged record is.
+void pause_unread(turn& now, const std::string& function);
+void pause_unread_functions(turn& now);
 
 // Ends a run: terminal status, the decision on its system events, the end of its listeners and timer, and its slot.
 void end_run(turn& now, const storage::run_record& before, storage::run_record after, run_status status);

@@ -81,7 +81,7 @@ void end_sweep(turn& now, const position& place) {
 void apply(turn& now, const sweep_slice&) {
   auto& state = now.state;
   const auto due = std::ranges::find_if(state.sweeps, [&](const open_sweep& sweep) {
-    return !sweep.job || !sweep.job->next_at || *sweep.job->next_at <= now.now;
+    return !sweep.is_stuck && (!sweep.job || !sweep.job->next_at || *sweep.job->next_at <= now.now);
   });
   if (due == state.sweeps.end()) return;
   // Worked off on a copy: what it does may begin or end sweeps.
@@ -97,6 +97,7 @@ void apply(turn& now, const sweep_slice&) {
     });
     kept->cursor = sweep.cursor;
     kept->walked = sweep.walked;
+    kept->is_stuck = sweep.is_stuck;
   }
 }
 

@@ -42,6 +42,52 @@ struct faulty_world : world {
   }
 };
 
+struct defining_world : faulty_world {
+  std::vector<std::string> ticked;
+
+  function ticking(const char* id, const char* cron) {
+    return {.id = id, .triggers = {{.cron = cron}}, .body = [this, id](context step) -> task<> { co_await step.run("note", [&] { ticked.emplace_back(id); }); }};
+  }
+  function counting(const char* id, const char* event) {
+    return {.id = id, .triggers = {{.event = event}}, .body = [this](context step) -> task<> { co_await step.run("count", [&] { ++executed; }); }};
+  }
+  std::vector<function> older() { return {counting("f", "go"), ticking("old", "30 * * * *")}; }
+  std::vector<function> newer() { return {counting("f", "gone"), counting("g", "went"), ticking("new", "15 * * * *")}; }
+  // Opens with `older`; the run that is given waits for "g".
+  run_id open_older() {
+    open({counting("g", "went")});
+    const auto held = start({.name = "went", .time = now() + 1min});
+    runtime().define(older());
+    advance(2min);
+    return held;
+  }
+  void check(const std::vector<std::string>& functions, const std::vector<std::string>& started_by, const char* ticks) {
+    std::vector<std::string> registered;
+    for (const auto& info : runtime().functions()) {
+      if (info.is_registered) registered.push_back(info.id);
+    }
+    BOOST_TEST(registered == functions, boost::test_tools::per_element());
+    run();
+    executed = 0;
+    for (const auto* event : {"go", "gone", "went"}) {
+      BOOST_TEST(std::ssize(runtime().send({.name = event}).runs) == std::ranges::count(started_by, event));
+    }
+    ticked.clear();
+    advance(1h);
+    BOOST_TEST(ticked == std::vector<std::string>{ticks}, boost::test_tools::per_element());
+  }
+  void check_older(const run_id& held) {
+    BOOST_TEST(status(held) == run_status::held);
+    check({"f", "old"}, {"go"}, "old");
+    BOOST_TEST(executed == 1);
+  }
+  void check_newer(const run_id& held) {
+    check({"f", "g", "new"}, {"gone", "went"}, "new");
+    BOOST_TEST(executed == 2);
+    BOOST_TEST(status(held) == run_status::completed);
+  }
+};
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(faults)
@@ -361,6 +407,42 @@ BOOST_FIXTURE_TEST_CASE(a_queued_run_may_be_read_while_a_commit_fails_half_way, 
   BOOST_TEST(runtime().get(queued)->place_in_queue.value() == 0U);
   BOOST_TEST(!fails);
   close();
+}
+
+// ---- functions that are defined while the storage fails
+
+BOOST_FIXTURE_TEST_CASE(a_define_whose_commit_fails_changes_nothing_and_may_be_asked_for_again, defining_world) {
+  const auto held = open_older();
+  check_older(held);
+  is_full = true;
+  BOOST_TEST(code_of([&] { runtime().define(newer()); }) == errc::storage_full);
+  is_full = false;
+  check_older(held);
+  runtime().define(newer());
+  check_newer(held);
+}
+
+// The failure comes at each write in turn and lasts for as long as the call does.
+BOOST_FIXTURE_TEST_CASE(a_define_that_fails_at_any_write_changes_nothing, defining_world) {
+  const auto held = open_older();
+  int failed = 0;
+  bool is_defined = false;
+  while (!is_defined) {
+    before_write = [left = failed]() mutable {
+      if (left-- <= 0) throw error{errc::storage_failed, "planted"};
+    };
+    try {
+      runtime().define(newer());
+      is_defined = true;
+    } catch (const error& e) {
+      BOOST_REQUIRE(e.code() == errc::storage_failed);
+      ++failed;
+    }
+    before_write = {};
+    if (!is_defined) check_older(held);
+  }
+  BOOST_TEST(failed >= 5);  // three definitions, a tick, and what goes with a commit
+  check_newer(held);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -916,7 +916,7 @@ void model::compare() {
     if (run.is_ended) run_at(id).is_seen_ended = true;
   }
   require(live == store_->live_count(), "the store has " + std::to_string(store_->live_count()) + " live runs; " + std::to_string(live) + " are due");
-  const auto waiting = store_->oldest_outbox(SIZE_MAX).size();
+  const auto waiting = store_->outbox_count();
   require(waiting == outbox_.size(),
           "the outbox holds " + std::to_string(waiting) + " decisions; " + std::to_string(outbox_.size()) + " are due");
   for (const auto& [function, pause] : paused_) {
@@ -1070,7 +1070,7 @@ void model::check_at_the_end(const storage::snapshot& store) const {
   for (const auto& [id, run] : runs_) {
     require(run.is_ended, text(id) + " of " + function_of(run).id + " never ended: it is " + std::string{to_string(run.status)});
   }
-  require(outbox_.empty() && store.oldest_outbox(1).empty(), "a decision on a system event was never carried out");
+  require(outbox_.empty() && store.outbox_count() == 0, "a decision on a system event was never carried out");
   require(sweeps_.empty(), "a job over many runs was never done");
   std::map<std::pair<run_id, std::string>, int> told;
   for (const auto& [id, event] : events_) {

@@ -86,7 +86,7 @@ class world {
   }
 
   // Opens the runtime over this world's directory.
-  void open(std::vector<function> functions) { open_at(directory_.path() + "/store" + std::to_string(generation_), std::move(functions)); }
+  void open(std::vector<function> functions) { open_at(store_directory(), std::move(functions)); }
   // Over any directory.
   void open_at(const std::string& directory, std::vector<function> functions) {
     options_.directory = directory;
@@ -144,6 +144,8 @@ class world {
   [[nodiscard]] caesura::runtime& runtime() noexcept { return *runtime_; }
   [[nodiscard]] caesura::runtime* operator->() noexcept { return runtime_.get(); }
   [[nodiscard]] std::string directory() const { return options_.directory; }
+  // Where open() finds its store, also after a crash.
+  [[nodiscard]] std::string store_directory() const { return directory_.path() + "/store" + std::to_string(generation_); }
 
   // Sends an event and gives the one run it starts.
   run_id start(const event& value) {

@@ -15,7 +15,6 @@
 #include <caf/actor_system_config.hpp>
 
 #include "actors/step_threads.hpp"
-#include "runtime/alarm.hpp"
 #include "tests/support/program_loop.hpp"
 #include "tests/support/temporary_directory.hpp"
 
@@ -291,23 +290,6 @@ BOOST_AUTO_TEST_CASE(a_step_waits_until_the_system_gives_a_thread_for_it) {
   BOOST_TEST(threads.ask_again());
   submit();
   executed.get_future().wait();
-}
-
-// Each look at the clock comes after whatever the one before it has led to.
-BOOST_AUTO_TEST_CASE(a_time_that_never_comes_rings_no_alarm) {
-  std::atomic<int> rung{0};
-  std::atomic<int> looks{0};
-  detail::alarm alarm{{.ring = [&] { ++rung; },
-                       .jumped = [](duration) {},
-                       .look =
-                           [&]() -> std::optional<duration> {
-                             ++looks;
-                             looks.notify_all();
-                             return 1ms;
-                           }}};
-  alarm.set(time_point::max());
-  for (int more = 0; more < 3; ++more) looks.wait(looks);
-  BOOST_TEST(rung == 0);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

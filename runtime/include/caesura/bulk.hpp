@@ -41,7 +41,7 @@ struct bulk_progress {
 
   bulk_id id{};
   bool is_replay{false};
-  state status{state::working};
+  state status{state::working};  // it stays working when part of its plan is damaged: the observer is told, and it can be stopped
   run_filter filter{};
   std::string reason{};
   std::string by{};

@@ -97,7 +97,8 @@ class runtime_state;
 class runtime {
  public:
   // Throws error{invalid_function} listing every fault of every function, error{store_locked}, error{store_newer},
-  // error{store_corrupt}, error{storage_failed}.
+  // error{storage_failed}, and error{store_corrupt} where the file's pages or what says how far the order has come are damaged. Any other damaged record is
+  // told to the observer and harms only what depends on it (actors/README.md, "What is damaged").
   runtime(options options, std::vector<function> functions);
   runtime(options options, std::vector<function> functions, detail::environment& environment);  // for tests
   ~runtime();
