@@ -7,7 +7,7 @@
 #include <caesura/verify.hpp>
 
 #include "tests/support/damage.hpp"
-#include "tests/support/world.hpp"
+#include "tests/support/sleeping_world.hpp"
 
 namespace {
 
@@ -15,11 +15,11 @@ using namespace caesura;
 using caesura::testing::change_rows;
 using caesura::testing::count_rows;
 using caesura::testing::rows_of;
-using caesura::testing::world;
+using caesura::testing::sleeping_world;
 using storage::table;
 using namespace std::chrono_literals;
 
-struct damaged_world : world {
+struct damaged_world : sleeping_world {
   damaged_world() {
     environment().watch.applied = [this](const actors::command_body& command, const auto&...) {
       const bool is_own = std::holds_alternative<actors::sweep_slice>(command) || std::holds_alternative<actors::route_outbox>(command) ||
@@ -28,19 +28,8 @@ struct damaged_world : world {
     };
   }
 
-  int executed = 0;
   std::vector<std::string> cleaned_up;  // functions of the cancelled runs that "cleanup" was told of
 
-  // Sleeps a day; "stop" with its id cancels it.
-  function sleeper(const char* id = "f", const char* event = "go") {
-    return {.id = id,
-            .triggers = {{.event = event}},
-            .cancel_on = {{.event = "stop", .when = "event.data.id == async.data.id"}},
-            .body = [this](context step) -> task<> {
-              co_await step.sleep_for("day", days{1});
-              ++executed;
-            }};
-  }
   std::function<void()> during_step;
   function counter() {
     return {.id = "f", .triggers = {{.event = "go"}}, .body = [this](context step) -> task<> {

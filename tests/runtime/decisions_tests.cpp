@@ -2,27 +2,15 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include "tests/support/world.hpp"
+#include "tests/support/sleeping_world.hpp"
 
 namespace {
 
 using namespace caesura;
-using caesura::testing::world;
+using caesura::testing::sleeping_world;
 using namespace std::chrono_literals;
 
-struct decisions_world : world {
-  int executed = 0;
-
-  // Sleeps a day; "stop" with its id cancels it.
-  function sleeper(const char* id = "f", const char* event = "go") {
-    return {.id = id,
-            .triggers = {{.event = event}},
-            .cancel_on = {{.event = "stop", .when = "event.data.id == async.data.id"}},
-            .body = [this](context step) -> task<> {
-              co_await step.sleep_for("day", days{1});
-              ++executed;
-            }};
-  }
+struct decisions_world : sleeping_world {
   function of(function_body body) { return {.id = "f", .triggers = {{.event = "go"}}, .retries = {.retries = 0}, .body = std::move(body)}; }
   run_id go(document data = {}) { return start({.name = "go", .data = std::move(data)}); }
   bool has_said(std::string_view text) const {
