@@ -1,4 +1,4 @@
-// An app as users write it. `node app.mjs MAJOR`: prints its port, then one JSON line for each thing that its functions do.
+// An app as users write it. `node app.mjs MAJOR`: prints its port (APP_PORT, or any free one), then one JSON line for each thing that its functions do.
 import http from "node:http";
 
 const major = Number(process.argv[2]);
@@ -101,4 +101,4 @@ functions.push(
 
 const handler = serve({ client, functions });
 const server = http.createServer((request, response) => (request.url === "/ended" ? response.end(String(ended)) : handler(request, response)));
-server.listen(0, "127.0.0.1", () => tell({ port: server.address().port }));
+server.listen(Number(process.env.APP_PORT ?? 0), "127.0.0.1", () => tell({ port: server.address().port }));

@@ -1,6 +1,7 @@
 // The real SDKs against the real server: node --test sdk_tests.mjs, with CAESURA naming the program. tests/sdk.sh calls it.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -11,10 +12,10 @@ const program = process.env.CAESURA;
 
 // A program whose lines are kept and waited for.
 class child {
-  constructor(command, args, env = {}) {
+  constructor(command, args, env = {}, errors = "inherit") {
     this.lines = [];
     this.waiting = [];
-    this.process = spawn(command, args, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "inherit"] });
+    this.process = spawn(command, args, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", errors] });
     this.ended = new Promise((resolve) => this.process.on("exit", resolve));
     readline.createInterface({ input: this.process.stdout }).on("line", (line) => {
       this.lines.push(line);
@@ -46,24 +47,37 @@ class child {
   }
 }
 
+// As whoever calls the API sends it: the key's hexadecimal part hashed.
+function hashed(key) {
+  const [, prefix, digits] = /^(signkey-\w+-)(\w+)$/.exec(key);
+  return prefix + createHash("sha256").update(Buffer.from(digits, "hex")).digest("hex");
+}
+
 class world {
-  constructor(major) {
+  constructor(major, { keys = [], eventKey = "key" } = {}) {
     this.major = major;
+    this.keys = keys; // the signing key and its fallback, as the server has them
+    this.eventKey = eventKey;
     this.directory = mkdtempSync(path.join(tmpdir(), "caesura-sdk-"));
   }
   async open() {
     await this.serve(0);
-    this.app = new child(process.execPath, [new URL("app.mjs", import.meta.url).pathname, String(this.major)], {
-      INNGEST_DEV: this.url,
-      NODE_NO_WARNINGS: "1",
-    });
-    this.appUrl = `http://127.0.0.1:${JSON.parse(await this.app.line((l) => l.includes("port"))).port}/api/inngest`;
-    const synced = await fetch(this.appUrl, { method: "PUT" });
+    const synced = await this.start_app({ INNGEST_DEV: this.url });
     assert.equal(synced.status, 200, await synced.text());
     return this;
   }
+  // Leaves an app that was there before to the caller.
+  async start_app(env) {
+    const app = [new URL("app.mjs", import.meta.url).pathname, String(this.major)];
+    const errors = this.keys.length > 0 ? "ignore" : "inherit"; // the SDK tells each call that is signed with a key that it does not know
+    this.app = new child(process.execPath, app, { NODE_NO_WARNINGS: "1", ...env }, errors);
+    this.appUrl = `http://127.0.0.1:${JSON.parse(await this.app.line((l) => l.includes("port"))).port}/api/inngest`;
+    return fetch(this.appUrl, { method: "PUT" });
+  }
   async serve(port) {
-    this.server = new child(program, ["serve", "--dir", this.directory, "--port", String(port), "--retry-interval", "100ms"]);
+    const [key, fallback] = this.keys;
+    const secrets = key ? ["--signing-key", key, "--signing-key-fallback", fallback, "--event-key", this.eventKey] : [];
+    this.server = new child(program, ["serve", "--dir", this.directory, "--port", String(port), "--retry-interval", "100ms", ...secrets]);
     const line = await this.server.line((l) => l.includes("http://"));
     this.port = Number(line.split(":").at(-1));
     this.url = `http://127.0.0.1:${this.port}`;
@@ -74,12 +88,13 @@ class world {
     rmSync(this.directory, { recursive: true, force: true });
   }
   async api(method, where, body) {
-    const reply = await fetch(this.url + where, { method, body: body && JSON.stringify(body) });
+    const headers = this.keys.length > 0 ? { authorization: `Bearer ${hashed(this.keys[0])}` } : {};
+    const reply = await fetch(this.url + where, { method, headers, body: body && JSON.stringify(body) });
     const text = await reply.text();
     return { status: reply.status, body: text ? JSON.parse(text) : null, headers: reply.headers };
   }
   async send(name, data, more = {}) {
-    const sent = await this.api("POST", "/e/key", { name, data, ...more });
+    const sent = await this.api("POST", `/e/${this.eventKey}`, { name, data, ...more });
     assert.equal(sent.status, 200, JSON.stringify(sent.body));
     return sent.body.ids[0];
   }
@@ -217,6 +232,62 @@ for (const major of [4, 3]) {
           assert.equal(reply.status, status, where);
           assert.match(reply.body.error, new RegExp(text));
         }
+      });
+    } finally {
+      await w.close();
+    }
+  });
+
+  // The mode in which apps are deployed: they sign their answers, and answer only calls that are signed.
+  test(`SDK v${major} with keys`, async (t) => {
+    const [current, old, other] = ["ab12", "cd34", "ef56"].map((digits) => `signkey-test-${digits.repeat(8)}`);
+    const w = new world(major, { keys: [current, old], eventKey: "sends" });
+    const start_app_with = (key) => w.start_app({ INNGEST_DEV: "0", INNGEST_BASE_URL: w.url, INNGEST_SIGNING_KEY: key, INNGEST_EVENT_KEY: "sends" });
+    const works = async () => {
+      const started = [];
+      for (const name of ["two/steps", "parallel/start", "parent/start"]) started.push(await w.start(name, {}));
+      for (const run of started) assert.equal((await w.ended(run)).status, "Completed");
+      const waiting = await w.start("approval/asked", { id: "s-1" });
+      await w.until(waiting, (r) => r.state === "waiting");
+      await w.ended(await w.start("approval/given", { id: "s-1", by: "ann" })); // the SDK calls the API by itself
+      assert.equal((await w.ended(waiting)).status, "Completed");
+      const slow = await w.start("slow/start", { id: "s-1", ms: 300 });
+      await w.app.told("executing", "s-1");
+      await w.send("slow/stop", {});
+      assert.equal((await w.ended(slow)).status, "Cancelled");
+      assert.equal(w.app.count("next", "s-1"), 0);
+    };
+    try {
+      await w.serve(0);
+      await t.test("an app with another key is refused when it registers", async () => {
+        const synced = await start_app_with(other);
+        assert.equal(synced.status, 401);
+        assert.match((await synced.json()).message, /neither the hashed signing key nor its fallback/);
+        await w.app.end();
+      });
+      await t.test("with the key", async () => {
+        assert.equal((await start_app_with(current)).status, 200);
+        await works();
+        await w.app.end();
+      });
+      await t.test("with the key that is about to be replaced", async () => {
+        assert.equal((await start_app_with(old)).status, 200);
+        await works();
+      });
+      await t.test("an app of another key behind a URL that is registered: what it answers is not believed, and it executes nothing", async () => {
+        const port = new URL(w.appUrl).port;
+        await w.app.end();
+        const env = { INNGEST_DEV: "0", INNGEST_BASE_URL: w.url, INNGEST_SIGNING_KEY: other, INNGEST_EVENT_KEY: "sends", APP_PORT: port };
+        assert.equal((await w.start_app(env)).status, 401);
+        const run = await w.start("slow/start", { id: "s-2", ms: 0 });
+        assert.equal((await w.ended(run)).status, "Failed");
+        assert.equal(w.app.count("executing", "s-2"), 0);
+      });
+      await t.test("without a key nobody asks, and without an event key nobody sends", async () => {
+        assert.equal((await fetch(`${w.url}/v1/events`)).status, 401);
+        assert.equal((await fetch(`${w.url}/v1/events`, { headers: { authorization: `Bearer ${current}` } })).status, 401);
+        assert.equal((await fetch(`${w.url}/v1/events`, { headers: { authorization: `Bearer ${hashed(old)}` } })).status, 200);
+        assert.equal((await fetch(`${w.url}/e/guessed`, { method: "POST", body: JSON.stringify({ name: "two/steps", data: {} }) })).status, 401);
       });
     } finally {
       await w.close();
