@@ -53,6 +53,9 @@ void add_serve(CLI::App& app, common& at) {
   command->add_option("--event-key", options->event_keys, "A key that may send events, or several with commas; none: any may")
       ->envname("INNGEST_EVENT_KEY")
       ->delimiter(',');
+  command->add_option("--allow-host", options->allowed_hosts, "A name under which a server without a signing key is asked, beside addresses and localhost")
+      ->envname("CAESURA_ALLOW_HOST")
+      ->delimiter(',');
   command->add_option("--retry-interval", *retry_interval, "The delay before each retry, such as 1s, in place of the table")->check(fault_of_duration);
   command->callback([options, retry_interval, &at] {
     // The option of all commands, with which they ask a server; it is read from the same variable as the server's own.

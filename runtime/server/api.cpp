@@ -110,16 +110,26 @@ void check_key(const api_parts& parts, const request& asked) {
   }
 }
 
-// Without a signing key whoever reaches the server may do everything, and a page of any origin reaches it through a browser on this machine, which names
-// the origin. Programs name none. With event keys a page may send events as any program may.
+// The host that a URL names, if it is one that `is_meant` or that the server was told of.
+template <class Meant>
+bool names_allowed_host(const api_parts& parts, const std::string& text, const Meant& is_meant) {
+  const auto parsed = http::parse_url(text);
+  const auto* const named = std::get_if<http::url>(&parsed);
+  return named != nullptr && (is_meant(named->host) || std::ranges::find(parts.allowed_hosts, named->host) != parts.allowed_hosts.end());
+}
+
+// Where no key is asked for whoever reaches the server may do everything, and a page of any origin reaches it through a browser on this machine, which names
+// the origin. Programs name none, and neither does a browser that GETs what is of the page's own origin: of a page that has its name lead here, that is this
+// server, under that name.
 void check_origin(const api_parts& parts, const request& asked, access who) {
-  if (!parts.hashed_keys.empty() || (who == access::own_key && !parts.event_keys.empty())) return;
+  const bool asks_for_key = who == access::own_key ? !parts.event_keys.empty() : !parts.hashed_keys.empty();
+  if (asks_for_key) return;
   for (const auto& [name, value] : asked.headers) {
-    if (!http::equal_ignoring_case(name, "origin")) continue;
-    const auto origin = http::parse_url(value);
-    const auto* const named = std::get_if<http::url>(&origin);
-    if (named == nullptr || !http::is_loopback_host(named->host)) {
-      throw refusal{403, "the origin \"" + value + "\" is not on this machine, and a server without a signing key answers no page of another one"};
+    if (http::equal_ignoring_case(name, "origin") && !names_allowed_host(parts, value, http::is_loopback_host)) {
+      throw refusal{403, "the origin \"" + value + "\" is not on this machine, and where no key is asked for no page of another one is answered"};
+    }
+    if (http::equal_ignoring_case(name, "host") && !names_allowed_host(parts, "http://" + value, http::is_fixed_host)) {
+      throw refusal{403, "the host is \"" + value + "\", and where no key is asked for only addresses, localhost and the names of --allow-host are answered"};
     }
   }
 }

@@ -31,6 +31,7 @@ struct api_parts {
   // Executes work on a thread that may wait.
   std::function<void(std::function<void()>)> post{};
   std::vector<std::string> event_keys{};
+  std::vector<std::string> allowed_hosts{};  // in lower case
   std::vector<std::string> signing_keys{};  // the key and its fallback; none: the API asks for none
   std::vector<std::string> hashed_keys{};   // the same as they stand in requests
 };

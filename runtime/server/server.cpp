@@ -29,6 +29,18 @@ std::vector<std::string> keys_of(const server_options& options) {
   return keys;
 }
 
+// In lower case, as they are compared.
+std::vector<std::string> allowed_hosts_of(const server_options& options) {
+  std::vector<std::string> hosts;
+  for (const auto& name : options.allowed_hosts) {
+    const auto parsed = http::parse_url("http://" + name);
+    const auto* const found = std::get_if<http::url>(&parsed);
+    if (found == nullptr || !http::equal_ignoring_case(found->host, name)) throw error{errc::invalid_argument, "allowed_hosts: \"" + name + "\" is no host's name"};
+    hosts.push_back(found->host);
+  }
+  return hosts;
+}
+
 const server_options& checked(const server_options& options) {
   if (!http::is_loopback_host(options.host) && (options.signing_key.empty() || options.event_keys.empty())) {
     throw error{errc::invalid_argument, "host is " + options.host + ": a server that is reached from other machines needs a signing key and event keys"};
@@ -70,6 +82,7 @@ class server::core {
                .ask_app = [this](const std::string& url, std::function<void(http::outcome)> done) { link_.ask_to_register(url, std::move(done)); },
                .post = [this](std::function<void()> work) { workers_.post(std::move(work)); },
                .event_keys = options_.event_keys,
+               .allowed_hosts = allowed_hosts_of(options_),
                .signing_keys = keys_} {
     for (const auto& key : keys_) parts_.hashed_keys.push_back(http::hashed_key(key));
     http::listener_options listening{.host = options_.host, .port = options_.port};

@@ -19,6 +19,8 @@ struct server_options {
   std::string signing_key{};            // of calls to apps and of the API; needed to listen on more than this machine
   std::string signing_key_fallback{};   // accepted beside it, and tried when an app refuses the other: while keys are replaced
   std::vector<std::string> event_keys{};  // empty: any key may send events; needed to listen on more than this machine
+  // Without a signing key: names, beside addresses and localhost, under which this server is asked for, and of pages that may ask it.
+  std::vector<std::string> allowed_hosts{};
   std::size_t workers{16};              // requests that wait for a commit at once
   std::optional<duration> retry_interval{};  // in place of the table of delays; for tests
   caesura::observer observer{};             // called on the thread of sockets, actors and commits, which it must not hold up

@@ -8,7 +8,9 @@
 
 #include "runtime/server/app_registry.hpp"
 #include "runtime/server/http/signature.hpp"
+#include "tests/http/sockets.hpp"
 #include "tests/server/server_world.hpp"
+#include "tests/support/refusal.hpp"
 
 namespace {
 
@@ -145,6 +147,36 @@ BOOST_AUTO_TEST_CASE(without_a_signing_key_pages_of_other_origins_are_refused) {
   BOOST_TEST(status(locked, "GET", "/v1/functions", nullptr, "https://evil.example") == 401);
   locked.bearer = http::hashed_key("signkey-test-00ff");
   BOOST_TEST(status(locked, "GET", "/v1/functions", nullptr, "https://evil.example") == 200);
+}
+
+// A page whose name leads to this machine (DNS rebinding) is of the server's own origin to the browser, which then names no origin with a GET.
+BOOST_AUTO_TEST_CASE(without_a_signing_key_the_server_is_not_asked_under_a_name_that_others_control) {
+  const auto status = [](server_world& world, const std::string& request, const std::string& host) {
+    const auto answer = http_test::raw_socket::to(world.port()).send(request + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n").read_to_end();
+    return answer.substr(0, answer.find("\r\n"));
+  };
+  const std::string ok = "HTTP/1.1 200 OK";
+  const std::string forbidden = "HTTP/1.1 403 Forbidden";
+  server_world open{{.event_keys = {"right"}, .allowed_hosts = {"Caesura.example"}}};
+  for (const char* const foreign : {"evil.example", "evil.example:8288", "localhost.evil.example", "127.0.0.1.evil.example", "internal", "x", "a@localhost", ""}) {
+    BOOST_TEST(status(open, "GET /v1/functions", foreign) == forbidden, foreign);
+    BOOST_TEST(status(open, "GET /dev", foreign) == forbidden, foreign);
+    BOOST_TEST(status(open, "DELETE /v1/runs/01ARZ3NDEKTSV4RRFFQ69G5FAV", foreign) == forbidden, foreign);
+  }
+  for (const char* const own : {"localhost", "localhost:8288", "LOCALHOST", "app.localhost:1", "127.0.0.1:8288", "192.168.0.1", "[::1]:8288", "host.docker.internal:8288", "caesura.example:80"}) {
+    BOOST_TEST(status(open, "GET /v1/functions", own) == ok, own);
+  }
+  BOOST_TEST(open.ask("GET", "/v1/functions", nullptr, {{"origin", "https://caesura.example"}}).status == 200);
+  server_world locked{{.signing_key = "signkey-test-00ff"}};
+  BOOST_TEST(status(locked, "GET /v1/functions", "evil.example") == "HTTP/1.1 401 Unauthorized");
+  BOOST_TEST(caesura::testing::refusal([] { server_world{{.allowed_hosts = {"http://a"}}}; }).find("\"http://a\" is no host's name") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_signing_key_alone_leaves_events_to_pages_of_this_machine) {
+  server_world world{{.signing_key = "signkey-test-00ff"}};
+  BOOST_TEST(world.ask("POST", "/e/any", {{"name", "a"}}, {{"origin", "https://evil.example"}}).status == 403);
+  BOOST_TEST(world.ask("POST", "/e/any", {{"name", "a"}}, {{"origin", "http://localhost:3000"}}).status == 200);
+  BOOST_TEST(world.ask("POST", "/e/any", {{"name", "a"}}).status == 200);
 }
 
 BOOST_AUTO_TEST_CASE(a_registration_that_could_not_be_written_is_not_confirmed_until_it_is) {

@@ -48,6 +48,10 @@ std::string lower_case(std::string_view text) {
   return lower;
 }
 
+bool is_number(std::string_view host) {
+  return std::ranges::all_of(host, [](char c) { return c == '.' || (c >= '0' && c <= '9'); });
+}
+
 std::string with_brackets(const std::string& host) { return host.find(':') == std::string::npos ? host : "[" + host + "]"; }
 
 }  // namespace
@@ -59,8 +63,12 @@ std::string url::authority() const {
 }
 
 bool is_loopback_host(std::string_view host) noexcept {
-  const bool is_number = std::ranges::all_of(host, [](char c) { return c == '.' || (c >= '0' && c <= '9'); });
-  return host == "localhost" || host == "::1" || (is_number && host.starts_with("127."));
+  return host == "localhost" || host == "::1" || (is_number(host) && host.starts_with("127."));
+}
+
+bool is_fixed_host(std::string_view host) noexcept {
+  const bool is_address = is_number(host) || host.find(':') != std::string_view::npos;
+  return is_address || host == "localhost" || host.ends_with(".localhost") || host.ends_with(".internal");
 }
 
 std::variant<url, std::string> parse_url(std::string_view text) {

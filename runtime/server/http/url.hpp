@@ -28,6 +28,10 @@ struct url {
 // Whether a host, as a url has it, is this machine by its name or number: localhost, ::1 or 127.….
 [[nodiscard]] bool is_loopback_host(std::string_view host) noexcept;
 
+// Whether a host, as a url has it, leads where it says whoever answers for other names: an address, or a name under localhost or internal (as
+// host.docker.internal), which nobody can register.
+[[nodiscard]] bool is_fixed_host(std::string_view host) noexcept;
+
 // Where `location`, the value of a Location header, leads from `base`; nullopt when it is refused as above or leads to another
 // origin.
 [[nodiscard]] std::optional<url> resolve_on_origin(const url& base, std::string_view location);
