@@ -11,6 +11,7 @@
 #include "runtime/server/http/json_reader.hpp"
 #include "runtime/server/http/json_writer.hpp"
 #include "runtime/server/invocation.hpp"
+#include "runtime/server/option_reader.hpp"
 #include "runtime/server/sdk_flow.hpp"
 #include "storage/document_view.hpp"
 
@@ -93,27 +94,19 @@ std::string not_kept(std::string_view member) { return std::string{member} + " i
 // ---- registration
 
 // A wildcard is written "app/*" or "app/user.*"; the runtime's "*" means any rest, which is the same there.
-trigger read_trigger(const json& json, const std::string& where, std::vector<std::string>& faults) {
-  if (json.contains("cron")) return read_cron(json, where, faults);
-  if (const auto name = text_in(json, "event"); is_invoke_event(name)) faults.push_back(where + ".event is \"" + name + "\": such names are reserved for invocations");
-  return {.event = text_in(json, "event"), .when = text_in(json, "expression")};
+trigger read_trigger(const json& registered, const std::string& where, std::vector<std::string>& faults) {
+  if (registered.is_object() && object_in(registered, "cron") != nullptr) return read_cron(registered, where, faults);
+  const option_reader option{registered, where, {"event", "expression"}, faults};
+  trigger made{.event = option.text("event"), .when = option.text("expression")};
+  if (is_invoke_event(made.event)) option.refuse_member("event", " is \"" + made.event + "\": such names are reserved for invocations");
+  return made;
 }
 
-std::optional<duration> read_duration(const json& object, const char* key, const std::string& where, std::vector<std::string>& faults) {
-  const auto text = text_in(object, key);
-  if (text.empty()) return std::nullopt;
-  auto value = parse_duration(text);
-  if (!value) faults.push_back(where + "." + key + " is \"" + text + "\", which is no duration such as \"1d2h\"");
-  return value;
-}
-
-cancel_rule read_cancel(const json& json, const std::string& where, std::vector<std::string>& faults) {
-  cancel_rule rule{.event = text_in(json, "event"), .when = text_in(json, "if")};
-  if (const auto time = parse_time(text_in(json, "timeout"))) {
-    rule.until = time;
-  } else {
-    rule.timeout = read_duration(json, "timeout", where, faults);
-  }
+cancel_rule read_cancel(const json& registered, const std::string& where, std::vector<std::string>& faults) {
+  const option_reader option{registered, where, {"event", "if", "timeout"}, faults};
+  cancel_rule rule{.event = option.text("event"), .when = option.text("if")};
+  if (const auto* const timeout = option.member("timeout"); timeout != nullptr && timeout->is_string()) rule.until = parse_time(timeout->get<std::string>());
+  if (!rule.until) rule.timeout = option.length("timeout");
   return rule;
 }
 
@@ -127,8 +120,9 @@ void read_limit(const json& entry, const std::string& where, std::vector<concurr
   limit.limit = count.get<std::uint32_t>();
   if (limit.limit == 0) return;  // no limit
   if (entry.is_object()) {
-    limit.key = text_in(entry, "key");
-    const auto scope = text_in(entry, "scope");
+    const option_reader option{entry, where, {"limit", "key", "scope"}, faults};
+    limit.key = option.text("key");
+    const auto scope = option.text("scope");
     // A server is one environment of one account.
     limit.is_shared = scope == "env" || scope == "account";
     if (!limit.is_shared && !scope.empty() && scope != "fn") faults.push_back(where + ".scope is \"" + scope + R"("; it may be "fn", "env" or "account")");
@@ -156,34 +150,48 @@ std::vector<concurrency> read_concurrency(const json& value, const std::string& 
   return limits;
 }
 
-app_function read_function(const json& json, std::vector<std::string>& faults) {
-  app_function fn{.id = text_in(json, "id"), .name = text_in(json, "name"), .registered = document(json)};
-  const auto quoted = "function \"" + fn.id + "\"";
+// What becomes of the function's one step: where it is called, and how often.
+void read_steps(const json& registered, const std::string& where, app_function& into, std::vector<std::string>& faults) {
+  if (!registered.is_object()) {
+    faults.push_back(where + " is no object");
+    return;
+  }
+  if (registered.empty()) return;
+  const option_reader step{*registered.begin(), where + "." + registered.begin().key(), {"id", "name", "runtime", "retries"}, faults};
+  if (const auto* const found = step.member("runtime")) into.url = option_reader{*found, step.where() + ".runtime", {"type", "url"}, faults}.text("url");
+  if (const auto* const found = step.member("retries")) {
+    constexpr std::uint32_t most = 20;  // as upstream: more count as that
+    constexpr std::uint32_t usual = 4;
+    into.definition.retries.retries = std::min(option_reader{*found, step.where() + ".retries", {"attempts"}, faults}.count("attempts").value_or(usual), most);
+  }
+}
+
+app_function read_function(const json& registered, const std::string& where, std::vector<std::string>& faults) {
+  app_function fn{.registered = document(registered)};
+  const auto id = registered.is_object() ? text_in(registered, "id") : std::string{};
+  const auto quoted = id.empty() ? where : "function \"" + id + "\"";
+  // "checkpoint" is what the SDK does by itself.
+  const option_reader option{registered, quoted,
+                             {"id", "name", "triggers", "steps", "cancel", "concurrency", "timeouts", "throttle", "rateLimit", "debounce", "batchEvents", "priority", "singleton",
+                              "idempotency", "checkpoint"},
+                             faults};
+  if (!registered.is_object()) return fn;
+  fn.id = option.text("id");
+  fn.name = option.text("name");
   auto& def = fn.definition;
   def.id = fn.id;
   std::size_t place = 0;
-  for (const auto& t : json.value("triggers", json::array())) {
-    def.triggers.push_back(read_trigger(t, quoted + ": triggers[" + std::to_string(place++) + "]", faults));
-  }
+  for (const auto& one : option.list("triggers")) def.triggers.push_back(read_trigger(one, quoted + ": triggers[" + std::to_string(place++) + "]", faults));
   place = 0;
-  if (const auto* rules = object_in(json, "cancel"); rules != nullptr && rules->is_array()) {
-    for (const auto& rule : *rules) def.cancel_on.push_back(read_cancel(rule, quoted + ": cancel[" + std::to_string(place++) + "]", faults));
+  for (const auto& one : option.list("cancel")) def.cancel_on.push_back(read_cancel(one, quoted + ": cancel[" + std::to_string(place++) + "]", faults));
+  if (const auto* limits = option.member("concurrency")) def.concurrency = read_concurrency(*limits, quoted + ": concurrency", faults);
+  if (const auto* limits = option.member("timeouts")) {
+    const option_reader timeouts{*limits, quoted + ": timeouts", {"start", "finish"}, faults};
+    def.timeouts.start = timeouts.length("start");
+    def.timeouts.finish = timeouts.length("finish");
   }
-  if (const auto* limits = object_in(json, "concurrency")) def.concurrency = read_concurrency(*limits, quoted + ": concurrency", faults);
-  if (const auto* limits = object_in(json, "timeouts")) {
-    def.timeouts.start = read_duration(*limits, "start", quoted + ": timeouts", faults);
-    def.timeouts.finish = read_duration(*limits, "finish", quoted + ": timeouts", faults);
-  }
-  read_flow(json, quoted, def, faults);
-  const auto* steps = object_in(json, "steps");
-  const auto* step = steps != nullptr && steps->is_object() && !steps->empty() ? &*steps->begin() : nullptr;
-  if (step != nullptr) {
-    if (const auto* runtime = object_in(*step, "runtime")) fn.url = text_in(*runtime, "url");
-    if (const auto* retries = object_in(*step, "retries")) {
-      const auto attempts = retries->value("attempts", 4);
-      def.retries.retries = static_cast<std::uint32_t>(std::clamp(attempts, 0, 20));
-    }
-  }
+  read_flow(registered, quoted, def, faults);
+  if (const auto* steps = option.member("steps")) read_steps(*steps, quoted + ": steps", fn, faults);
   if (fn.url.empty()) faults.push_back(quoted + ": steps.step.runtime.url is missing: this server calls apps by HTTP");
   return fn;
 }
@@ -467,9 +475,9 @@ app_registration read_registration(const document& body) {
   if (!json.is_object()) throw error{errc::invalid_argument, "the body of a registration is an object"};
   app = {.name = text_in(json, "appName"), .url = text_in(json, "url"), .sdk = text_in(json, "sdk")};
   if (app.name.empty()) faults.emplace_back("appName is missing");
-  for (const auto& fn : json.value("functions", json::array())) {
-    if (fn.is_object()) app.functions.push_back(read_function(fn, faults));
-  }
+  const auto functions = json.value("functions", json::array());
+  if (!functions.is_array()) faults.emplace_back("functions is no list");
+  for (std::size_t i = 0; functions.is_array() && i < functions.size(); ++i) app.functions.push_back(read_function(functions[i], "functions[" + std::to_string(i) + "]", faults));
   if (faults.empty()) return app;
   std::string text;
   for (const auto& fault : faults) text += (text.empty() ? "" : "\n") + fault;

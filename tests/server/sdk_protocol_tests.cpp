@@ -109,6 +109,42 @@ BOOST_AUTO_TEST_CASE(an_option_that_is_not_honoured_is_refused_by_name) {
   BOOST_TEST(refusal_of(a_function({{"cancel", {{{"event", "stop"}, {"timeout", "soon"}}}}})).find("soon") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(what_has_another_form_or_another_name_is_refused_and_never_left_out) {
+  const json url{{"url", "http://127.0.0.1:1/api"}};
+  const std::pair<json, const char*> wrong[] = {
+      {{{"cancel", {{{"event", "stop"}, {"if", 5}}}}}, "cancel[0].if is no text"},
+      {{{"cancel", {{{"event", "stop"}, {"timeout", 60}}}}}, "cancel[0].timeout is no text"},
+      {{{"cancel", {{{"event", "stop"}, {"unless", "true"}}}}}, "cancel[0].unless is not supported"},
+      {{{"cancel", {{"event", "stop"}}}}, "cancel is no list"},
+      {{{"cancel", {"stop"}}}, "cancel[0] is no object"},
+      {{{"triggers", {{{"event", "go"}, {"expression", 1}}}}}, "triggers[0].expression is no text"},
+      {{{"triggers", {{{"event", 7}}}}}, "triggers[0].event is no text"},
+      {{{"triggers", {{{"event", "go"}, {"cron", "0 0 * * *"}}}}}, "triggers[0].event is not supported"},
+      {{{"triggers", {{{"event", "go"}, {"if", "true"}}}}}, "triggers[0].if is not supported"},
+      {{{"triggers", {{"event", "go"}}}}, "triggers is no list"},
+      {{{"timeouts", {{"finish", 60}}}}, "timeouts.finish is no text"},
+      {{{"timeouts", {{"end", "60s"}}}}, "timeouts.end is not supported"},
+      {{{"timeouts", "60s"}}, "timeouts is no object"},
+      {{{"concurrency", {{"limit", 1}, {"key", 5}}}}, "concurrency.key is no text"},
+      {{{"concurrency", {{"limit", 1}, {"group", "a"}}}}, "concurrency.group is not supported"},
+      {{{"rateLimit", {{"limit", 1}, {"period", "1h"}, {"burst", 2}}}}, "rateLimit.burst is not supported"},
+      {{{"priority", {{"factor", "1"}}}}, "priority.factor is not supported"},
+      {{{"steps", {{"step", {{"runtime", url}, {"retries", {{"attempts", "2"}}}}}}}}, "steps.step.retries.attempts is no whole number"},
+      {{{"steps", {{"step", {{"runtime", url}, {"retries", 2}}}}}}, "steps.step.retries is no object"},
+      {{{"steps", {{"step", {{"runtime", {{"url", 5}}}}}}}}, "steps.step.runtime.url is no text"},
+      {{{"steps", "step"}}, "steps is no object"},
+      {{{"optimise", true}}, "optimise is not supported"},
+      {{{"name", 5}}, "name is no text"},
+  };
+  for (const auto& [options, why] : wrong) {
+    const auto told = refusal_of(a_function(options));
+    BOOST_TEST(told.find(why) != std::string::npos, options.dump() << " is told as: " << told);
+    BOOST_TEST(told.find("app-f") != std::string::npos);
+  }
+  BOOST_TEST(refusal_of(json("f")).find("functions[0] is no object") != std::string::npos);
+  BOOST_TEST(refusal_of(a_function({{"checkpoint", {{"max_runtime", "10s"}}}, {"throttle", nullptr}, {"optimise", nullptr}})).empty());
+}
+
 BOOST_AUTO_TEST_CASE(a_planned_step_is_called_at_the_functions_url_with_its_id) {
   BOOST_TEST(url_of_step("http://h/api?fnId=f&stepId=step", "abc").value() == "http://h/api?fnId=f&stepId=abc");
   BOOST_TEST(url_of_step("http://h/api?stepId=step&fnId=f", "a&b").value() == "http://h/api?stepId=a%26b&fnId=f");
