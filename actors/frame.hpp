@@ -20,7 +20,7 @@ namespace caesura::actors {
 enum class frame_state : std::uint8_t {
   suspended,  // waits for pending()
   completed,  // output() is its result
-  failed,     // error() is what it threw
+  failed,     // error() is what it threw; output() its whole form, where there is more of it
   held,       // a recorded result does not decode: held_because()
 };
 

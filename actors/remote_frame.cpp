@@ -171,7 +171,8 @@ std::optional<std::string> remote_frame::take(const remote::answer& answer, bool
   const auto is_new = [&](const remote::operation& named) { return !row_of_.contains(named.id) && find_pending(named.id) == nullptr; };
   const bool has_operations = std::ranges::any_of(answer.operations, is_new);
   const bool waits = std::ranges::any_of(pending_, [&](const auto* op) { return !asks(*op) && !op->is_finished; });
-  if (!has_rows && !has_operations && !waits && !answer.asks_again) {
+  const bool has_missed = has_finished_;  // something was finished while the call was out, which is to be told of it
+  if (!has_rows && !has_operations && !waits && !answer.asks_again && !has_missed) {
     return "the answer names nothing that was executed and nothing to wait for";
   }
   for (auto* op : pending_) {
@@ -182,16 +183,17 @@ std::optional<std::string> remote_frame::take(const remote::answer& answer, bool
   for (const auto& named : answer.operations) {
     if (is_new(named)) add_operation(operation_of(named));
   }
-  goes_on_at_first_ = answer.goes_on_at_first;
+  if (answer.goes_on_at_first || has_operations) goes_on_at_first_ = answer.goes_on_at_first;  // what names nothing new says nothing of how it is waited for
   has_finished_ = false;
   // What was executed and not followed by anything to wait for: there may be more, even beside what is waited for already.
-  if (pending_.empty() || answer.asks_again || (has_rows && !has_operations)) ask();
+  if (pending_.empty() || answer.asks_again || (has_rows && !has_operations) || (has_missed && goes_on_at_first_)) ask();
   return std::nullopt;
 }
 
-void remote_frame::fail(recorded_error error) {
+void remote_frame::fail(recorded_error error, document details) {
   state_ = frame_state::failed;
   error_ = std::move(error);
+  output_ = std::move(details);
 }
 
 }  // namespace caesura::actors

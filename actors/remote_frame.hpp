@@ -47,8 +47,8 @@ class remote_frame final : public frame {
   // Takes the answer to the asking call, once its rows are added: what is pending from now on, or the end. What is wrong with the answer, if
   // something is: then nothing has changed.
   [[nodiscard]] std::optional<std::string> take(const remote::answer& answer, bool has_rows);
-  // The asking call has failed for good.
-  void fail(recorded_error error);
+  // The function has failed for good; `details` is the error's whole form, as its code gave it, and becomes the output.
+  void fail(recorded_error error, document details = {});
 
  private:
   struct remote_operation;

@@ -78,6 +78,7 @@ void run_driver::go_on(advance_run message) {
     case frame_state::failed:
       message.next = next_kind::failed;
       message.error = frame_->error();
+      message.output = frame_->output();
       break;
     case frame_state::held:
       message.next = next_kind::held;
@@ -286,10 +287,11 @@ void run_driver::take_answer(step_outcome&& outcome) {
       message.rows.push_back(std::move(row));
     }
   } else if (answer.error) {
-    remote_->fail(std::move(*answer.error));
+    remote_->fail(std::move(*answer.error), std::move(answer.error_details));
   }
   if (frame_->state() == frame_state::suspended && message.failures.empty() && !answer.error) {
-    auto wrong = is_asking ? remote_->take(answer, !message.rows.empty())
+    // A planned step that the code does not come to any more is answered with the end of the function.
+    auto wrong = is_asking || answer.is_completed ? remote_->take(answer, !message.rows.empty())
                            : op->is_finished ? std::nullopt : std::optional<std::string>{"the answer does not say what became of the planned step"};
     if (wrong) {
       take_back_answer(*op, std::move(outcome), std::move(*wrong), std::move(message));

@@ -99,6 +99,7 @@ void go_on(turn& now, const storage::run_record& before, storage::run_record aft
       return;
     case next_kind::failed:
       after.error = command.error;
+      if (command.output.is_object() && command.output.bytes().size() <= now.state.limits.step_result_bytes) after.output = command.output;
       end_run(now, before, std::move(after), run_status::failed);
       return;
     case next_kind::held:

@@ -55,8 +55,8 @@ void apply(turn& now, const checkpoint_run& command) {
     return;
   }
   record_steps(now, run, command);
-  // The cancel rule: what was executed is recorded, and nothing further starts.
-  now.answer(command.reply, run->cancelled_by ? checkpoint_outcome::stale : checkpoint_outcome::recorded);
+  // The cancel rule, and that of a pause which holds: what was executed is recorded, and nothing further starts.
+  now.answer(command.reply, run->cancelled_by || is_held_by_pause(now.state, *run) ? checkpoint_outcome::stale : checkpoint_outcome::recorded);
 }
 
 }  // namespace caesura::actors

@@ -33,9 +33,14 @@ void write_event(document_writer& out, const storage::event_record& event) {
   out.text("id").text(public_id(event)).text("ts").integer(event.time.time_since_epoch().count());
 }
 
-void write_error(document_writer& out, const recorded_error& error) {
-  out.text("error").map(3);
-  out.text("error").text(error.name + ": " + error.message).text("name").text(error.name).text("message").text(error.message);
+// With what else the function's code gave of it, where it is elsewhere: a stack, a cause.
+void write_error(document_writer& out, const storage::run_record& run) {
+  const auto error = run.error.value_or(recorded_error{});
+  auto whole = run.output.is_object() ? run.output.json() : nlohmann::json::object();
+  whole["error"] = error.name + ": " + error.message;
+  whole["name"] = error.name;
+  whole["message"] = error.message;
+  out.text("error").value(document{whole});
 }
 
 void write_cancellation(document_writer& out, const cancellation& cancelled) {
@@ -51,22 +56,22 @@ void write_cancellation(document_writer& out, const cancellation& cancelled) {
 }
 
 // The documented payload: function_id, run_id, event, events, result or error, _inngest.status.
-document payload(const storage::run_record& run, const std::string& function, const storage::event_record& trigger) {
+document payload(const storage::run_record& run, const std::string& function, const std::vector<storage::event_record>& triggers) {
   const bool is_cancelled = run.status == run_status::cancelled && run.cancelled_by;
   document_writer out;
   out.map(is_cancelled ? 10 : 6);
   out.text("function_id").text(function).text("run_id").text(to_string(run.id));
   out.text("event");
-  write_event(out, trigger);
-  out.text("events").list(1);
-  write_event(out, trigger);
+  write_event(out, triggers.front());
+  out.text("events").list(static_cast<std::uint32_t>(triggers.size()));
+  for (const auto& trigger : triggers) write_event(out, trigger);
   out.text("_inngest").map(1).text("status").text(status_text(run.status));
   if (is_cancelled) {
     write_cancellation(out, *run.cancelled_by);
   } else if (run.status == run_status::completed) {
     out.text("result").value(run.output);
   } else {
-    write_error(out, run.error.value_or(recorded_error{}));
+    write_error(out, run);
   }
   return out.finish();
 }
@@ -79,13 +84,18 @@ struct system_event_of_run {
 // Throws error{store_corrupt} when what it is made of is damaged or not stored.
 system_event_of_run event_of(turn& now, const storage::outbox_record& record) {
   const auto run = now.tx.find_run(record.run);
-  const auto trigger = run ? now.tx.find_event(run->event) : std::nullopt;
-  if (!trigger) throw error{errc::store_corrupt, "table outbox: run " + to_string(record.run) + " or its event is not stored"};
+  std::vector<storage::event_record> triggers;
+  for (const auto& id : run ? storage::events_of(*run) : std::vector<event_id>{}) {
+    if (auto found = now.tx.find_event(id)) triggers.push_back(std::move(*found));
+  }
+  if (triggers.empty() || triggers.front().id != run->event) {
+    throw error{errc::store_corrupt, "table outbox: run " + to_string(record.run) + " or its event is not stored"};
+  }
   const auto& function = now.state.definition_of(*run).record.function;
   return {.event = {.name = std::string{name_of(record.kind)},
                     // At most one such event a run; a finished one next to it has an id of its own.
                     .client_id = record.kind == system_event::finished || is_planted(fault::event_twice) ? "" : to_string(run->id),
-                    .data = payload(*run, function, *trigger),
+                    .data = payload(*run, function, triggers),
                     .time = now.now,
                     .depth = static_cast<std::uint8_t>(run->depth + 1)},
           .function = function};

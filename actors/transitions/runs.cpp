@@ -227,6 +227,7 @@ storage::step_record outcome_of_child(const storage::pending_record& invoke, con
   } else if (child.status == run_status::failed) {
     const auto error = child.error.value_or(recorded_error{});
     row.error = recorded_error{.name = std::string{invoke_error::failed}, .message = error.name + ": " + error.message};
+    row.result = child.output.is_object() ? child.output : document{{"name", error.name}, {"message", error.message}};
   } else {
     const auto reason = child.cancelled_by ? child.cancelled_by->reason : child.held_because;
     row.error = recorded_error{.name = std::string{invoke_error::cancelled}, .message = reason.empty() ? "cancelled" : reason};

@@ -25,11 +25,12 @@ struct replay_options {
   bool is_sure{false};
 };
 
-constexpr const char* ended_statuses[] = {"completed", "failed", "cancelled", "skipped"};
+// Of the ended ones; what has completed is done again only if that is said.
+constexpr const char* usual_statuses[] = {"failed", "cancelled", "skipped"};
 
 // Oldest first, so that the new runs stand in the order of the old ones.
 json runs_meant(remote_server& server, replay_options given) {
-  if (given.which.status.empty()) given.which.status.assign(std::begin(ended_statuses), std::end(ended_statuses));
+  if (given.which.status.empty()) given.which.status.assign(std::begin(usual_statuses), std::end(usual_statuses));
   auto found = find_runs(server, given.which, std::numeric_limits<std::size_t>::max());
   std::reverse(found.begin(), found.end());
   return found;
@@ -92,7 +93,7 @@ void add_replay(CLI::App& app, common& at) {
   given->which.add_status(*command);
   for (const auto* name : {"--function", "--from", "--to", "--if", "--status"}) command->get_option(name)->excludes(command->get_option("run"));
   command->add_option("--from-step", given->from_step, "Keep what was recorded before this step");
-  command->add_flag("--preview", given->is_preview, "Only show which runs are meant");
+  command->add_flag("--preview", given->is_preview, "Only show which runs are meant")->excludes(command->get_option("run"));
   command->add_flag("--yes", given->is_sure, "Do not ask");
   command->callback([given, &at] { replay(at, *given); });
 }

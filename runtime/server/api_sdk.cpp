@@ -146,7 +146,7 @@ response register_app(const api_call& call) {
 }
 
 void sync_app(const api_call& call) {
-  const auto told = call.object();
+  const auto told = call.object_of({"url"});
   const auto url = told.value("url", "");
   if (url.empty()) throw refusal{400, "url is required: the URL at which the app serves its functions"};
   call.parts.ask_app(url, [&parts = call.parts, respond = call.respond, url](http::outcome outcome) {

@@ -30,6 +30,13 @@ std::string_view status_text(run_status status) noexcept {
 
 std::vector<event_id> triggers_of(const run_info& run) { return run.events.empty() ? std::vector{run.event} : run.events; }
 
+json whole_error(const run_info& run) {
+  auto whole = run.output.is_object() ? run.output.json() : json::object();
+  whole["name"] = run.error->name;
+  whole["message"] = run.error->message;
+  return whole;
+}
+
 json run_json(const run_info& run) {
   json out{{"run_id", to_string(run.id)},
            {"run_started_at", to_string(run.started_at.value_or(run.created_at))},
@@ -44,7 +51,7 @@ json run_json(const run_info& run) {
            {"state", to_string(run.status)}};
   if (!run.root.is_nil()) out["original_run_id"] = to_string(run.root);
   if (run.status == run_status::completed) out["output"] = run.output.json();
-  if (run.error) out["output"] = {{"name", run.error->name}, {"message", run.error->message}};
+  if (run.error) out["output"] = whole_error(run);
   if (run.is_cancelling) out["cancelling"] = true;
   if (!run.held_because.empty()) out["held_because"] = run.held_because;
   if (run.cancelled_by) {
@@ -63,7 +70,7 @@ json event_json(const event_info& stored) {
           {"received_at", to_string(stored.received_at)},
           {"id", stored.event.id},
           {"name", shown_name(stored.event.name)},
-          {"data", stored.event.data.is_null() ? json::object() : stored.event.data.json()},
+          {"data", stored.event.data.is_null() ? json::object() : shown_data(stored.event.name, stored.event.data).json()},
           {"ts", stored.event.time ? stored.event.time->time_since_epoch().count() : 0}};
 }
 

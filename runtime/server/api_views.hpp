@@ -18,6 +18,8 @@ namespace caesura::server {
 // One, or all of a batch in their order.
 [[nodiscard]] std::vector<event_id> triggers_of(const run_info& run);
 [[nodiscard]] nlohmann::json run_json(const run_info& run);
+// The error of a run that has one, with what else its code gave of it: stack, cause.
+[[nodiscard]] nlohmann::json whole_error(const run_info& run);
 [[nodiscard]] nlohmann::json event_json(const event_info& stored);
 [[nodiscard]] nlohmann::json cancellation_json(const bulk_progress& job);
 [[nodiscard]] nlohmann::json function_json(const app_registration& app, const app_function& fn);

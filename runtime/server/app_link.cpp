@@ -74,9 +74,12 @@ void app_link::write_and_send(const std::shared_ptr<call_out>& out, remote::call
   } catch (const std::exception& e) {  // what is recorded is nested so deep that the body would be deeper than JSON may be here
     return end(*out, failed(std::string{"the call cannot be written: "} + e.what()));
   }
-  constexpr std::size_t fields = 3;  // with a signature
+  constexpr std::size_t fields = 5;  // with a signature
+  auto name = request_id_of(value);
   request.headers.reserve(fields);
   request.headers.add("x-run-id", to_string(value.run));
+  request.headers.add("x-inngest-job-id", name);
+  request.headers.add("x-request-id", std::move(name));
   request.headers.add("x-inngest-step-id", std::move(value.step));
   send_signed(std::move(request), 0, [this, out](http::outcome outcome) { take(out, std::move(outcome)); });
 }

@@ -60,7 +60,7 @@ json error_json(const recorded_error& error) { return {{"name", error.name}, {"m
 
 json output_of(const run_info& run) {
   if (run.status == run_status::completed) return dumped(run.output.json());
-  return run.error ? json(dumped(error_json(*run.error))) : json(nullptr);
+  return run.error ? json(dumped(whole_error(run))) : json(nullptr);
 }
 
 template <class Id>
@@ -87,10 +87,14 @@ std::size_t page_size(const json& arguments, std::size_t usual) {
   return static_cast<std::size_t>(size);
 }
 
-json object_in(const json& arguments, const char* name) {
+// An argument that is an object, with no other members than these: what is misspelt would be done without it.
+json object_in(const json& arguments, const char* name, std::initializer_list<std::string_view> members) {
   const auto found = arguments.find(name);
   if (found == arguments.end() || found->is_null()) return json::object();
   if (!found->is_object()) throw unmet{std::string{name} + " is no object"};
+  for (const auto& [member, value] : found->items()) {
+    if (!value.is_null() && std::ranges::find(members, std::string_view{member}) == members.end()) throw unmet{std::string{name} + "." + member + " is not supported by this server"};
+  }
   return *found;
 }
 
@@ -108,15 +112,15 @@ class world {
     auto root = std::make_shared<node>(node{.type = "Query"});
     root->lookups = {
         {"run", [this](const json& a) -> field_value { return run_v2(parts_.runtime.get(id_in<run_id>(a, "runID"))); }},
-        {"functionRun", [this](const json& a) -> field_value { return run_v1(parts_.runtime.get(id_in<run_id>(object_in(a, "query"), "functionRunId"))); }},
+        {"functionRun", [this](const json& a) -> field_value { return run_v1(parts_.runtime.get(id_in<run_id>(object_in(a, "query", {"functionRunId"}), "functionRunId"))); }},
         {"runs", [this](const json& a) -> field_value { return runs(a); }},
         {"runTraceSpanOutputByID", [this](const json& a) -> field_value { return span_output(a.at("outputID")); }},
         {"eventV2", [this](const json& a) -> field_value { return event_v2(parts_.runtime.find_event(id_in<event_id>(a, "id"))); }},
         {"eventsV2", [this](const json& a) -> field_value { return events_v2(a); }},
-        {"events", [this](const json&) -> field_value { return events(); }},
+        {"events", [this](const json& a) -> field_value { return (void)object_in(a, "query", {}), events(); }},
         {"functions", [this](const json&) -> field_value { return functions(nullptr); }},
-        {"functionBySlug", [this](const json& a) -> field_value { return function_of(object_in(a, "query").at("functionSlug").get<std::string>()); }},
-        {"apps", [this](const json&) -> field_value { return apps(); }},
+        {"functionBySlug", [this](const json& a) -> field_value { return function_of(object_in(a, "query", {"functionSlug"}).at("functionSlug").get<std::string>()); }},
+        {"apps", [this](const json& a) -> field_value { return (void)object_in(a, "filter", {}), apps(); }},
     };
     return root;
   }
@@ -315,7 +319,7 @@ class world {
         throw unmet{"orderBy: this server lists runs by QUEUED_AT, DESC only"};
       }
     }
-    const auto filter = filter_in(object_in(arguments, "filter"));
+    const auto filter = filter_in(object_in(arguments, "filter", {"from", "until", "timeField", "status", "query", "functionIDs", "appIDs"}));
     page_request page{.limit = page_size(arguments, 40)};
     const bool has_previous = arguments.contains("after") && !arguments["after"].is_null();
     if (has_previous) page.before = id_in<run_id>(arguments, "after");
@@ -425,7 +429,7 @@ class world {
     const auto run = parse_id<run_id>(id.substr(0, slash));
     const auto found = run ? parts_.runtime.get(*run) : std::nullopt;
     if (!found) throw unmet{"outputID is \"" + id + "\", which this server has not given"};
-    if (slash == std::string::npos) return output_node(found->status == run_status::completed ? json(found->output.json()) : json(nullptr), found->error, json{});
+    if (slash == std::string::npos) return output_node(found->status == run_status::completed ? json(found->output.json()) : json(nullptr), found->error, found->error ? whole_error(*found) : json{});
     const auto steps = parts_.runtime.steps(*run);
     const auto step = std::ranges::find(steps, id.substr(slash + 1), &caesura::step_info::id);
     if (step == steps.end()) throw unmet{"run " + id.substr(0, slash) + " has no step \"" + id.substr(slash + 1) + "\""};
@@ -475,7 +479,7 @@ class world {
     auto made = std::make_shared<node>(node{.type = "Event"});
     made->scalars = {{"id", to_string(found->id)},
                      {"name", shown_name(found->event.name)},
-                     {"payload", dumped(found->event.data.is_null() ? json::object() : found->event.data.json())},
+                     {"payload", dumped(found->event.data.is_null() ? json::object() : shown_data(found->event.name, found->event.data).json())},
                      {"createdAt", to_string(found->received_at)}};
     made->lookups = {{"functionRuns", [this, ids = found->runs](const json&) -> field_value {
                         std::vector<node_ptr> nodes;
@@ -492,7 +496,7 @@ class world {
     return nodes;
   }
   node_ptr events_v2(const json& arguments) const {
-    const auto told = object_in(arguments, "filter");
+    const auto told = object_in(arguments, "filter", {"from", "until", "eventNames", "includeInternalEvents", "query"});
     event_filter filter{.received_after = time_in(told, "from"), .received_before = time_in(told, "until")};
     filter.system = told.value("includeInternalEvents", true) ? system_events::included : system_events::left_out;
     if (const auto names = told.value("eventNames", json::array()); names.is_array() && !names.empty()) {
@@ -525,7 +529,7 @@ class world {
     throw unmet{"no run " + to_string(run) + " is stored"};
   }
   json rerun(const json& arguments) const {
-    const auto from = object_in(arguments, "fromStep");
+    const auto from = object_in(arguments, "fromStep", {"stepID", "input"});
     if (!from.value("input", json{}).is_null()) throw unmet{"fromStep.input is not supported by this server: the step is executed as it was"};
     return to_string(parts_.runtime.replay(id_in<run_id>(arguments, "runID"), {.from_step = from.value("stepID", "")}));
   }

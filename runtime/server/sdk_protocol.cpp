@@ -98,6 +98,7 @@ trigger read_trigger(const json& registered, const std::string& where, std::vect
   if (registered.is_object() && object_in(registered, "cron") != nullptr) return read_cron(registered, where, faults);
   const option_reader option{registered, where, {"event", "expression"}, faults};
   trigger made{.event = option.text("event"), .when = option.text("expression")};
+  if (made.event == "inngest/deferred.schedule") option.refuse_member("event", " is that of a deferred function, which this server does not support: send an event instead");
   if (is_invoke_event(made.event)) option.refuse_member("event", " is \"" + made.event + "\": such names are reserved for invocations");
   return made;
 }
@@ -393,7 +394,8 @@ void add_event(std::string& text, const event& e) {
   if (e.data.is_null()) {
     text += "{}";
   } else {
-    http::append_json(text, storage::document_view{e.data.bytes()});
+    const auto shown = shown_data(e.name, e.data);
+    http::append_json(text, storage::document_view{shown.bytes()});
   }
   absl::StrAppend(&text, ",\"user\":{},\"ts\":", e.time ? e.time->time_since_epoch().count() : 0, "}");
 }
@@ -527,9 +529,17 @@ std::string steps_body(const std::vector<step_info>& steps) {
   return text;
 }
 
+std::string request_id_of(const remote::call& call) {
+  auto id = absl::StrCat(to_string(call.run), "-", call.steps.size(), "-", call.attempt);
+  if (call.step != remote::next_call) absl::StrAppend(&id, "-", storage::hash_text(call.step));  // one of several that are called side by side
+  return id;
+}
+
 std::string call_body(const remote::call& call) {
   constexpr std::size_t usual_bytes = 1'000;  // a little less than what malloc keeps at hand for a thread
+  constexpr std::size_t largest_state = 4 * 1024 * 1024;  // as upstream: of a larger one the SDK asks by itself
   const auto run = to_string(call.run);
+  const auto request = request_id_of(call);
   const auto steps = call.steps.size();
   std::string text;
   text.reserve(usual_bytes);
@@ -537,6 +547,7 @@ std::string call_body(const remote::call& call) {
   const auto from = text.size();
   add_event(text, call.events.front());
   const auto bytes = text.size() - from;
+  const auto state_from = text.size();
   text += ",\"events\":";
   if (call.events.size() > 1) {
     add_events(text, call.events);
@@ -547,6 +558,9 @@ std::string call_body(const remote::call& call) {
   }
   text += ",\"steps\":";
   add_steps(text, call.steps);
+  const bool is_fetched = text.size() > largest_state;
+  if (is_fetched) text.replace(state_from, std::string::npos, ",\"events\":[],\"steps\":{}");
+  const char* const uses_api = is_fetched ? "true" : "false";
   absl::StrAppend(&text, ",\"defers\":{},\"ctx\":{\"fn_id\":\"", uuid_of(call.function), "\",\"run_id\":\"", run, "\",\"env\":\"dev\",\"step_id\":");
   http::append_json_text(text, call.step);
   absl::StrAppend(&text, ",\"attempt\":", call.attempt - 1, ",\"max_attempts\":", call.attempts, ",\"stack\":{\"stack\":[");
@@ -554,9 +568,9 @@ std::string call_body(const remote::call& call) {
     if (i > 0) text += ',';
     http::append_json_text(text, call.steps[i].id);
   }
-  absl::StrAppend(&text, "],\"current\":", steps, "},\"qi_id\":\"", call.activation, "\",\"request_id\":\"", run, "-", steps, "-", call.attempt,
-                  "\",\"generation_id\":", call.activation, ",\"job_id\":\"", run, "\",\"disable_immediate_execution\":", call.plans_only ? "true" : "false",
-                  ",\"use_api\":false},\"version\":-1,\"use_api\":false}");
+  absl::StrAppend(&text, "],\"current\":", steps, "},\"qi_id\":\"", call.activation, "\",\"request_id\":\"", request, "\",\"generation_id\":", call.activation,
+                  ",\"job_id\":\"", request, "\",\"disable_immediate_execution\":", call.plans_only ? "true" : "false",
+                  ",\"use_api\":", uses_api, "},\"version\":-1,\"use_api\":", uses_api, "}");
   return text;
 }
 
@@ -591,6 +605,8 @@ answer read_response(const http::response& response) try {
   if (auto body = read_if_json(response.body); body.is_object()) {
     const auto told = error_of(document_view{body.bytes()});
     if (!told.message.empty()) failed.error = told;
+    // Its checkpoint was answered with 409, so it went on no further. If the run is to go on nevertheless, it is asked again.
+    if (told.name == "StaleDispatchError") return {.asks_again = true};
     failed.error_details = std::move(body);
   }
   failed.is_final = response.headers.get(answer_header::no_retry) == "true";
@@ -633,6 +649,7 @@ const char* member_not_kept(const json& event) {
 event read_event(const json& json) {
   if (!json.is_object()) throw error{errc::invalid_event, "an event is an object with name and data"};
   event e{.name = text_in(json, "name"), .id = text_in(json, "id")};
+  if (const auto* id = object_in(json, "id"); id != nullptr && !id->is_string()) throw error{errc::invalid_event, "event \"" + e.name + "\": id is no text"};
   if (is_invoke_event(e.name)) {
     throw error{errc::invalid_event, "event \"" + e.name + "\": such names are reserved for invocations, which POST /invoke/FUNCTION is for"};
   }

@@ -45,7 +45,10 @@ struct app_registration {
 // The URL of a call of `step` of a function whose asking call goes to `url`: the parameter stepId says which. nullopt: it is no URL.
 [[nodiscard]] std::optional<std::string> url_of_step(std::string_view url, std::string_view step);
 
-// The body of a call request.
+// Names one attempt of one call, in its body and for the headers x-request-id and x-inngest-job-id.
+[[nodiscard]] std::string request_id_of(const remote::call& call);
+
+// The body of a call request. State of more than 4 MiB is left out: the SDK asks for it (use_api).
 [[nodiscard]] std::string call_body(const remote::call& call);
 // Event and recorded steps as SDKs ask for them when a body would be too large.
 [[nodiscard]] std::string events_body(const std::vector<event>& triggers);

@@ -132,6 +132,7 @@ BOOST_AUTO_TEST_CASE(bad_usage_ends_with_2_and_help_with_0) {
   BOOST_TEST(status({"cancel", "--preview"}) == 2);
   BOOST_TEST(status({"replay"}) == 2);
   BOOST_TEST(status({"replay", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "--function", "f"}) == 2);
+  BOOST_TEST(status({"replay", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "--preview"}) == 2);
   BOOST_TEST(status({"functions", "pause", "f", "--running", "away"}) == 2);
   BOOST_TEST(status({"serve"}) == 2);
   BOOST_TEST(status({"serve", "--dir", "d", "--retry-interval", "soon"}) == 2);
@@ -321,7 +322,9 @@ BOOST_AUTO_TEST_CASE(runs_are_replayed_by_id_and_in_bulk) {
   BOOST_TEST(contains(mixed.err, "1 run of 2 could not be replayed"));
   BOOST_TEST(contains(mixed.err, sleeping));
 
-  const std::vector<std::string> meant{"replay", "--function", "app-f", "--if", "event.data.id == 't-1'", "--to", "0"};
+  // What has completed is done again only if that is said.
+  BOOST_TEST(world.ask({"replay", "--function", "app-f", "--to", "0", "--preview"})["count"] == 0);
+  const std::vector<std::string> meant{"replay", "--function", "app-f", "--status", "completed", "--if", "event.data.id == 't-1'", "--to", "0"};
   auto preview = meant;
   preview.emplace_back("--preview");
   const auto found = world.ask(preview);

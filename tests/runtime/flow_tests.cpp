@@ -401,6 +401,23 @@ BOOST_FIXTURE_TEST_CASE(a_batch_starts_when_it_is_full_or_when_its_time_is_over,
   must_be_sound();
 }
 
+BOOST_FIXTURE_TEST_CASE(who_hears_of_a_batch_that_failed_is_told_of_all_its_events, flow_world) {
+  function fn{.id = "f", .triggers = {{.event = "go"}}, .body = [](context, std::vector<event>) -> task<> {
+                throw std::runtime_error{"no"};
+                co_return;
+              }};
+  fn.batch = {.max_events = 3, .timeout = 10s};
+  open_one(fn);
+  for (int n = 1; n <= 3; ++n) runtime().send({.name = "go", .data = {{"n", n}}});
+  settle();
+  const auto told = runtime().list_events({.name = "inngest/function.failed"}).events;
+  BOOST_REQUIRE(told.size() == 1U);
+  const auto data = told[0].event.data.json();
+  BOOST_TEST(data["event"]["data"]["n"] == 1);
+  BOOST_REQUIRE(data["events"].size() == 3U);
+  BOOST_TEST(data["events"][2]["data"]["n"] == 3);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_batch_starts_when_its_events_are_ten_megabytes, flow_world) {
   function fn{.id = "f", .triggers = {{.event = "go"}}, .body = [this](context step, std::vector<event> events) -> task<> {
                 co_await step.run("note", [&] { batch_sizes.push_back(events.size()); });

@@ -100,6 +100,63 @@ BOOST_FIXTURE_TEST_CASE(what_a_checkpoint_recorded_of_a_step_stands_and_the_answ
   BOOST_TEST(status(run) == run_status::running);
 }
 
+// A call knows nothing of what is finished while it is out.
+BOOST_FIXTURE_TEST_CASE(what_is_finished_while_the_code_is_asked_is_told_by_another_call, two_planned) {
+  reply_to("a", did("a"));
+  const auto first = take(remote::next_call);
+  reply_to("b", did("b"));
+  first.done(names_at_first({plans("b")}));  // nothing else is left
+  BOOST_REQUIRE(calls_of(remote::next_call) == 1U);
+  BOOST_TEST(calls()[0].call.steps.size() == 2U);
+  BOOST_TEST(calls()[0].call.attempt == 1U);
+  reply_to(remote::next_call, completes());
+  BOOST_TEST(status(run) == run_status::completed);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_is_finished_while_the_code_is_asked_waits_for_nothing_else, remote_world) {
+  for (const bool is_named_again : {false, true}) {
+    const auto run = start();
+    reply_to(remote::next_call, names_at_first({plans("a"), plans("b"), sleeps("long", 24h)}));
+    reply_to("a", did("a"));
+    const auto first = take(remote::next_call);
+    reply_to("b", did("b"));
+    first.done(is_named_again ? names_at_first({plans("b"), sleeps("long", 24h)}) : names({}));
+    BOOST_REQUIRE(calls_of(remote::next_call) == 1U);
+    reply_to(remote::next_call, names_at_first({plans("b2")}));
+    BOOST_TEST(calls_of("b2") == 1U);
+    reply_to("b2", did("b2"));
+    reply_to(remote::next_call, names({}));
+    BOOST_TEST(calls().empty());  // asked as often as something was finished
+    BOOST_TEST((recorded(run) == ids{"a", "b", "b2"}));
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(where_all_are_waited_for_what_is_finished_while_the_code_is_asked_waits_for_the_others, remote_world) {
+  start();
+  reply_to(remote::next_call, names({sleeps("long", 24h)}));
+  BOOST_TEST(calls().empty());
+  const auto other = start();
+  reply_to(remote::next_call, names({plans("a"), plans("b")}));
+  reply_to("a", did("a"));
+  BOOST_TEST(calls_of(remote::next_call) == 0U);
+  reply_to("b", did("b"));
+  BOOST_TEST(calls_of(remote::next_call) == 1U);
+  reply_to(remote::next_call, completes());
+  BOOST_TEST(status(other) == run_status::completed);
+}
+
+// Of a race that another step has won, and whose loser is tried again: the function returns before the code comes to it.
+BOOST_FIXTURE_TEST_CASE(a_planned_step_that_the_code_does_not_come_to_any_more_may_be_answered_with_the_end, two_planned) {
+  reply_to("b", fails());
+  reply_to("a", did("a"));
+  reply_to(remote::next_call, names({}));
+  advance(10s);
+  reply_to("b", completes(7));
+  BOOST_TEST(status(run) == run_status::completed);
+  BOOST_TEST(runtime().result<int>(run) == 7);
+  BOOST_TEST((recorded(run) == ids{"a"}));
+}
+
 BOOST_FIXTURE_TEST_CASE(an_answer_that_came_too_late_is_still_asked_for_what_else_it_executed, two_planned) {
   reply_to("a", {.steps = {{.id = "a"}, {.id = "b"}}});
   reply_to("b", did("c"));

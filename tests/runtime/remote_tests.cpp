@@ -357,6 +357,55 @@ BOOST_FIXTURE_TEST_CASE(a_checkpoint_of_a_run_that_is_being_cancelled_is_recorde
   BOOST_TEST((recorded(run) == ids{"a"}));
 }
 
+// Told to stop the code ends its call; asked again it begins behind what is recorded, once the function is resumed.
+BOOST_FIXTURE_TEST_CASE(a_checkpoint_of_a_run_that_a_pause_holds_is_recorded_and_told_to_stop, remote_world) {
+  for (const bool is_resumed_first : {false, true}) {
+    const auto run = start();
+    const auto activation = calls().front().call.activation;
+    BOOST_TEST((runtime().checkpoint(run, activation, {{.id = "a"}}) == remote::checkpoint_outcome::recorded));
+    runtime().pause("app-fn", {.under_way = running_runs::hold});
+    BOOST_TEST((runtime().checkpoint(run, activation, {{.id = "b"}}) == remote::checkpoint_outcome::stale));
+    if (is_resumed_first) runtime().resume("app-fn");
+    reply({.asks_again = true});
+    if (!is_resumed_first) {
+      BOOST_TEST(calls().empty());
+      BOOST_TEST(status(run) == run_status::held);
+      runtime().resume("app-fn");
+    }
+    BOOST_REQUIRE(calls().size() == 1U);
+    BOOST_TEST(calls()[0].call.steps.size() == 2U);
+    BOOST_TEST(calls()[0].call.attempt == 1U);
+    reply(completes());
+    BOOST_TEST(status(run) == run_status::completed);
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_checkpoint_of_a_run_that_a_pause_lets_finish_goes_on, remote_world) {
+  const auto run = start();
+  const auto activation = calls().front().call.activation;
+  runtime().pause("app-fn", {.under_way = running_runs::let_finish});
+  BOOST_TEST((runtime().checkpoint(run, activation, {{.id = "a"}}) == remote::checkpoint_outcome::recorded));
+}
+
+// The stack and the cause that only its code understands; not what is no object, or too large to be stored.
+BOOST_FIXTURE_TEST_CASE(the_whole_form_of_an_error_becomes_the_output_of_the_run_that_fails_over_it, remote_world) {
+  const auto failed_with = [&](document details) {
+    const auto run = start();
+    reply({.error = recorded_error{.name = "Declined", .message = "no"}, .error_details = std::move(details), .is_final = true});
+    BOOST_TEST(status(run) == run_status::failed);
+    BOOST_TEST(runtime().get(run)->error->name == "Declined");
+    return run;
+  };
+  const document whole{{"name", "Declined"}, {"message", "no"}, {"stack", "at line 7"}};
+  const auto run = failed_with(whole);
+  BOOST_TEST(runtime().get(run)->output.json() == whole.json());
+  const auto told = runtime().list_events({.name = "inngest/function.failed"}).events;
+  BOOST_REQUIRE(told.size() == 1U);
+  BOOST_TEST(told[0].event.data.json()["error"] == (nlohmann::json{{"error", "Declined: no"}, {"name", "Declined"}, {"message", "no"}, {"stack", "at line 7"}}));
+  BOOST_TEST(runtime().get(failed_with("text"))->output.is_null());
+  BOOST_TEST(runtime().get(failed_with(document{{"stack", std::string(5'000'000, 'x')}}))->output.is_null());
+}
+
 BOOST_FIXTURE_TEST_CASE(what_was_checkpointed_before_a_crash_is_not_executed_again, remote_world) {
   const auto run = start();
   const auto activation = calls().at(0).call.activation;

@@ -6,11 +6,27 @@ const { Inngest, NonRetriableError } = await import(major === 3 ? "inngest-v3" :
 const { serve } = await import(major === 3 ? "inngest-v3/node" : "inngest/node");
 
 const tell = (what) => process.stdout.write(JSON.stringify(what) + "\n");
-const client = new Inngest({ id: "app" });
+const told_fetch = (url, options) => {
+  const { pathname } = new URL(url);
+  if (pathname.startsWith("/v0/runs/")) tell({ fetched: pathname });
+  return fetch(url, options);
+};
+const client = new Inngest({ id: "app", fetch: told_fetch });
 // v3 takes the trigger as an argument of its own.
 const define = (options, trigger, handler) =>
   major === 3 ? client.createFunction(options, trigger, handler) : client.createFunction({ ...options, triggers: [trigger] }, handler);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const does = ({ event, step }, id) =>
+  step.run(id, async () => {
+    tell({ doing: `${event.data.id}/${id}` });
+    await pause(event.data.delays?.[id] ?? 0);
+    tell({ did: `${event.data.id}/${id}`, at: Date.now() });
+    return id;
+  });
+class Declined extends NonRetriableError {
+  name = "Declined";
+}
+const card_error = () => Object.assign(new Error("card refused", { cause: new Error("no money") }), { code: "E_CARD" });
 
 let ended = 0; // runs of two-steps, for benchmarks
 const functions = [
@@ -96,6 +112,94 @@ functions.push(
     const child = functions.find((f) => f.id() === "two-steps");
     const result = await step.invoke("call", { function: child, data: {} });
     return result.sum;
+  }),
+);
+const chained = (context) => Promise.all([does(context, "a"), does(context, "b").then(() => does(context, "b2")), context.step.sleep("nap", "3s")]);
+// What is optimized goes on when all parallel steps have settled: the default of v4, not of v3.
+for (const [way, optimizeParallelism] of [["optimized", true], ["plain", false]]) {
+  functions.push(
+    define({ id: `together-${way}`, retries: 0, optimizeParallelism }, { event: `together/${way}` }, (context) =>
+      Promise.all(["a", "b", "c"].map((id) => does(context, id))),
+    ),
+    define({ id: `chained-${way}`, retries: 0, optimizeParallelism }, { event: `chained/${way}` }, chained),
+  );
+}
+if (major === 4) {
+  const grouped = (context) => context.group.parallel(() => chained(context));
+  functions.push(define({ id: "chained-group", retries: 0 }, { event: "chained/group" }, grouped));
+}
+const fails_once = ({ attempt, event, step }) =>
+  step.run("b", async () => {
+    await pause(event.data.delays.b);
+    tell({ tried: `${event.data.id}/b` });
+    if (attempt === 0) throw new Error("not yet");
+    return "b";
+  });
+functions.push(
+  define({ id: "race", retries: 2, optimizeParallelism: true }, { event: "race/start" }, (context) => Promise.race([does(context, "a"), fails_once(context)])),
+  define({ id: "all-or-caught", retries: 2, optimizeParallelism: true }, { event: "all/start" }, async (context) => {
+    const refused = context.step.run("a", () => {
+      throw new NonRetriableError("never");
+    });
+    try {
+      await Promise.all([refused, fails_once(context)]);
+    } catch {
+      return "caught";
+    }
+    return "not caught";
+  }),
+  define({ id: "four-steps" }, { event: "four/steps" }, async (context) => {
+    const done = [];
+    for (const id of ["1", "2", "3", "4"]) done.push(await does(context, id));
+    return done;
+  }),
+  define(
+    {
+      id: "card",
+      retries: 0,
+      onFailure: ({ error, event }) =>
+        tell({ refused: event.data.event.data.id, message: error.message, stack: error.stack, cause: error.cause?.message, code: error.code }),
+    },
+    { event: "card/charged" },
+    async ({ event, step }) => {
+      if (!event.data.inStep) throw card_error();
+      await step.run("charge", () => {
+        throw card_error();
+      });
+    },
+  ),
+  define(
+    { id: "declines", onFailure: ({ event }) => tell({ declined: event.data.event.data.id, by: event.data.event.name }) },
+    { event: "declines/start" },
+    () => {
+      throw new Declined("over the limit");
+    },
+  ),
+  define({ id: "asks" }, { event: "asks/start" }, async ({ event, step }) => {
+    try {
+      return await step.invoke("ask", { function: functions.find((f) => f.id() === "declines"), data: { id: event.data.id } });
+    } catch ({ name, message }) {
+      return { name, message };
+    }
+  }),
+  define(
+    {
+      id: "batch",
+      retries: 0,
+      batchEvents: { maxSize: 2, timeout: "5s" },
+      onFailure: ({ event }) => tell({ batch: (event.data.events ?? []).map((e) => e.data.id).join() }),
+    },
+    { event: "batch/start" },
+    () => {
+      throw new Error("never");
+    },
+  ),
+  define({ id: "identified" }, { event: "identified/start" }, ({ requestId }) => ({ requestId })),
+  define({ id: "heavy" }, { event: "heavy/start" }, async ({ step }) => {
+    const a = await step.run("a", () => "a".repeat(3_000_000));
+    const b = await step.run("b", () => "b".repeat(3_000_000));
+    await step.sleep("nap", "50ms"); // the next step is in another call, which needs the state
+    return step.run("sum", () => a.length + b.length);
   }),
 );
 

@@ -9,6 +9,7 @@ import readline from "node:readline";
 import test from "node:test";
 
 const program = process.env.CAESURA;
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // A program whose lines are kept and waited for.
 class child {
@@ -35,8 +36,8 @@ class child {
       });
     });
   }
-  told(key, value) {
-    return this.line((line) => line.startsWith("{") && JSON.parse(line)[key] === value);
+  told(key, value, patience) {
+    return this.line((line) => line.startsWith("{") && JSON.parse(line)[key] === value, patience);
   }
   count(key, value) {
     return this.lines.filter((line) => line.startsWith("{") && JSON.parse(line)[key] === value).length;
@@ -102,6 +103,12 @@ class world {
     const runs = await this.api("GET", `/v1/events/${await this.send(name, data)}/runs`);
     return runs.body.data[0].run_id;
   }
+  start_all(name, count, data) {
+    return Promise.all(Array.from({ length: count }, (_, i) => this.start(name, data(i))));
+  }
+  did(id, step) {
+    return this.app.count("did", `${id}/${step}`);
+  }
   async run(id) {
     return (await this.api("GET", `/v1/runs/${id}`)).body.data;
   }
@@ -113,6 +120,11 @@ class world {
       if (Date.now() > end) assert.fail(`run ${id} stays ${JSON.stringify(run)}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
+  }
+  async completed(id) {
+    const run = await this.ended(id);
+    assert.equal(run.status, "Completed", JSON.stringify(run));
+    return run;
   }
   ended(id) {
     return this.until(id, (run) => run.ended_at !== null);
@@ -184,6 +196,88 @@ for (const major of [4, 3]) {
         assert.equal((await w.ended(await w.start("fails/start", {}))).status, "Failed");
         await w.app.told("failure", "never");
       });
+      for (const way of ["optimized", "plain"]) {
+        await t.test(`parallel steps, ${way}, finish while another call is out: each is executed once`, async () => {
+          const id = (i) => `together-${way}-${i}`;
+          const runs = await w.start_all(`together/${way}`, 10, (i) => ({ id: id(i), delays: { a: i, b: (i * 7) % 20, c: (i * 13) % 20 } }));
+          for (const [i, run] of runs.entries()) {
+            assert.deepEqual((await w.completed(run)).output, ["a", "b", "c"]);
+            for (const step of ["a", "b", "c"]) assert.equal(w.did(id(i), step), 1, `${id(i)}/${step}`);
+          }
+        });
+      }
+      for (const way of major === 4 ? ["optimized", "plain", "group"] : ["optimized", "plain"]) {
+        const waits = way === "optimized" ? "may wait" : "does not wait";
+        await t.test(`what follows a parallel step, ${way}, ${waits} for a sleep beside it, and is executed once`, async () => {
+          const id = (i) => `chained-${way}-${i}`;
+          const runs = await w.start_all(`chained/${way}`, 10, (i) => ({ id: id(i), delays: { a: i, b: (i * 7) % 20 } }));
+          for (const [i, run] of runs.entries()) {
+            const { output, ended_at } = await w.completed(run);
+            assert.deepEqual(output, ["a", "b2", null]);
+            for (const step of ["a", "b", "b2"]) assert.equal(w.did(id(i), step), 1, `${id(i)}/${step}`);
+            const { at } = JSON.parse(await w.app.told("did", `${id(i)}/b2`));
+            const left = Date.parse(ended_at) - at;
+            assert.ok(way === "optimized" || left > 1_000, `${id(i)}/b2 was executed ${left} ms before the run ended`);
+          }
+        });
+      }
+      await t.test("a parallel step's retry finds that the race is won: the function's end counts", async () => {
+        const runs = await w.start_all("race/start", 5, (i) => ({ id: `race-${i}`, delays: { a: i * 5, b: 60 } }));
+        for (const run of runs) assert.equal((await w.completed(run)).output, "a");
+      });
+      await t.test("a parallel step's retry finds that another step has failed: the function's end counts", async () => {
+        const runs = await w.start_all("all/start", 5, (i) => ({ id: `all-${i}`, delays: { b: i * 15 } }));
+        for (const run of runs) assert.equal((await w.completed(run)).output, "caught");
+      });
+      for (const [where, inStep] of [["a function", false], ["a step", true]]) {
+        await t.test(`what ${where} threw is the failed run's output`, async () => {
+          const { name, message, stack } = (await w.ended(await w.start("card/charged", { id: `shown-${inStep}`, inStep }))).output;
+          assert.deepEqual({ name, message }, { name: "Error", message: "card refused" });
+          assert.match(stack ?? "", /app\.mjs/);
+        });
+        await t.test(`what ${where} threw is given to onFailure, with stack and cause`, async () => {
+          await w.start("card/charged", { id: `told-${inStep}`, inStep });
+          const { message, stack, cause, code } = JSON.parse(await w.app.told("refused", `told-${inStep}`));
+          // The SDK's StepError has no code.
+          assert.deepEqual({ message, cause, code }, { message: "card refused", cause: "no money", code: inStep ? undefined : "E_CARD" });
+          assert.match(stack ?? "", /app\.mjs/);
+        });
+      }
+      await t.test("whoever invokes catches the error that the invoked function threw", async () => {
+        const name = major === 4 ? "Declined" : "Error"; // v3 sends only names that a prototype has
+        assert.deepEqual((await w.completed(await w.start("asks/start", { id: "d-1" }))).output, { name, message: "over the limit" });
+      });
+      await t.test("invoked by a call, a function that fails tells which event it was", async () => {
+        const invoked = await w.api("POST", "/invoke/app-declines", { data: { id: "d-2" } });
+        assert.equal((await w.ended(invoked.body.run_id)).status, "Failed");
+        assert.equal(JSON.parse(await w.app.told("declined", "d-2")).by, "inngest/function.invoked");
+      });
+      await t.test("a failed batch tells all its events", async () => {
+        for (const id of ["e-1", "e-2"]) await w.send("batch/start", { id });
+        const told = await w.app.line((line) => line.startsWith('{"batch"'));
+        assert.equal(JSON.parse(told).batch, "e-1,e-2");
+      });
+      if (major === 4) {
+        await t.test("the function is told the id of its request", async () => {
+          assert.match((await w.completed(await w.start("identified/start", {}))).output.requestId ?? "", /./);
+        });
+      }
+      await t.test("a state that is too large for a call is fetched", async () => {
+        const run = await w.start("heavy/start", {});
+        assert.equal((await w.completed(run)).output, 6_000_000);
+        for (const what of ["actions", "batch"]) await w.app.told("fetched", `/v0/runs/${run}/${what}`, 1_000);
+      });
+      await t.test("paused and held while a step executes: the next one waits until the function is resumed", async () => {
+        const run = await w.start("four/steps", { id: "h-1", delays: { 1: 300 } });
+        await w.app.told("doing", "h-1/1");
+        assert.equal((await w.api("POST", "/v1/functions/app-four-steps/pause", { running: "hold" })).status, 200);
+        await w.app.told("did", "h-1/1");
+        await pause(500);
+        assert.equal(w.did("h-1", "2"), 0);
+        assert.equal((await w.api("POST", "/v1/functions/app-four-steps/resume", {})).status, 200);
+        assert.deepEqual((await w.completed(run)).output, ["1", "2", "3", "4"]);
+        for (const step of ["1", "2", "3", "4"]) assert.equal(w.did("h-1", step), 1, step);
+      });
       await t.test("bulk: a dry run counts, the window and the expression decide", async () => {
         const runs = [];
         for (const id of ["b-1", "b-2", "b-3"]) runs.push(await w.start("tasks/reminder.created", { id, remindAt: far }));
@@ -223,6 +317,7 @@ for (const major of [4, 3]) {
           ["GET", "/v1/runs/01ARZ3NDEKTSV4RRFFQ69G5FAV", undefined, 404, "no run"],
           ["DELETE", "/v1/runs/01ARZ3NDEKTSV4RRFFQ69G5FAV", undefined, 404, "Unable to load function run"],
           ["POST", "/e/key", { name: "inngest/x", data: {} }, 400, "reserved"],
+          ["POST", "/e/key", { id: 123, name: "x", data: {} }, 400, "\\bid\\b"],
           ["POST", "/v1/cancellations", {}, 400, "app_id is required"],
           ["POST", "/v1/cancellations", { app_id: "app", function_id: "none", started_before: "2024-01-01T00:00:00Z" }, 404, "function not found"],
           ["POST", "/fn/register", { appName: "x", functions: [{ id: "x-f", triggers: [{ event: "a" }], throttle: { limit: 1 }, steps: { step: { runtime: { url: "http://127.0.0.1:1" } } } }] }, 400, "throttle"],

@@ -210,6 +210,14 @@ BOOST_AUTO_TEST_CASE(an_invoked_function_is_given_the_data_under_the_name_that_s
   BOOST_TEST(run["output"]["name"] == "inngest/function.invoked");
   BOOST_TEST(run["output"]["data"]["n"] == 1);
   BOOST_TEST(world.ask("GET", "/v1/events/" + invoked.body["id"].get<std::string>()).body["data"]["name"] == "inngest/function.invoked");
+  const auto names = [&](const char* query) {
+    json listed = json::array();
+    const auto page = world.ask("GET", query);
+    for (const auto& one : page.body["data"]) listed.push_back(one["name"]);
+    return listed;
+  };
+  BOOST_TEST(names("/v1/events").empty());
+  BOOST_TEST(names("/v1/events?name=caesura/invoke:app-f") == json::array({"inngest/function.invoked"}));
   BOOST_TEST(world.ask("POST", "/invoke/none", json::object()).status == 404);
   BOOST_TEST(world.ask("POST", "/invoke/app-f", {{"data", 5}}).status == 400);
   BOOST_TEST(world.ask("POST", "/invoke/app-f", "[]").status == 400);
@@ -414,6 +422,7 @@ BOOST_AUTO_TEST_CASE(a_sync_that_fails_says_why) {
   BOOST_TEST(synced(in_band({{"app_id", "a"}, {"functions", {{{"id", "f"}}}}})).status == 400);
   BOOST_TEST(synced(http::response::json(200, "{}")).body["data"]["kind"] == "out_of_band");
   BOOST_TEST(world.ask("POST", "/v1/syncs", json::object()).status == 400);
+  BOOST_TEST(world.ask("POST", "/v1/syncs", {{"url", app.url()}, {"uri", app.url()}}).status == 400);
   BOOST_TEST(world.ask("POST", "/v1/syncs", {{"url", "ftp://x"}}).status == 502);
   BOOST_TEST(world.ask("POST", "/v1/syncs", {{"url", 5}}).status == 400);
 }

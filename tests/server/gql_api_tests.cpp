@@ -132,6 +132,11 @@ BOOST_FIXTURE_TEST_CASE(runs_are_cancelled_rerun_and_invoked, gql_world) {
   BOOST_TEST(ended(again)["original_run_id"] == done);
   BOOST_TEST(message(gql("mutation($id: ULID!) { rerun(runID: $id, fromStep: {stepID: \"h1\", input: [1]}) }", {{"id", done}})).find("input") != std::string::npos);
 
+  BOOST_TEST(message(gql("mutation($id: ULID!) { rerun(runID: $id, fromStep: {stepId: \"h1\"}) }", {{"id", done}})) == "fromStep.stepId is not supported by this server");
+  BOOST_TEST(message(gql("{ runs(filter: {since: \"2024-01-01T00:00:00Z\"}) { edges { cursor } } }")) == "filter.since is not supported by this server");
+  BOOST_TEST(message(gql("{ apps(filter: {archived: true}) { name } }")) == "filter.archived is not supported by this server");
+  BOOST_TEST(message(gql("{ events(query: {name: \"go\"}) { id } }")) == "query.name is not supported by this server");
+
   BOOST_TEST(gql("mutation { invokeFunction(functionSlug: \"app-f\", data: {n: 2}) }")["data"]["invokeFunction"] == true);
   BOOST_TEST(message(gql("mutation { invokeFunction(functionSlug: \"app-f\", user: {id: 1}) }")).find("user is not kept") == 0U);
   BOOST_TEST(message(gql("mutation { invokeFunction(functionSlug: \"none\") }")).find("none") != std::string::npos);

@@ -2,6 +2,9 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <set>
+
+#include "runtime/server/invocation.hpp"
 #include "runtime/server/sdk_protocol.hpp"
 
 namespace {
@@ -143,6 +146,67 @@ BOOST_AUTO_TEST_CASE(what_has_another_form_or_another_name_is_refused_and_never_
   }
   BOOST_TEST(refusal_of(json("f")).find("functions[0] is no object") != std::string::npos);
   BOOST_TEST(refusal_of(a_function({{"checkpoint", {{"max_runtime", "10s"}}}, {"throttle", nullptr}, {"optimise", nullptr}})).empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_deferred_function_is_refused_when_it_registers) {
+  BOOST_TEST(refusal_of(a_function({{"triggers", {{{"event", "inngest/deferred.schedule"}}}}})).find("deferred function") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(an_event_whose_id_is_no_text_is_refused) {
+  BOOST_CHECK_THROW((void)read_event({{"name", "a"}, {"id", 123}}), error);
+  BOOST_TEST(read_event({{"name", "a"}, {"id", nullptr}}).id.empty());
+}
+
+// After 409 to a checkpoint: the SDK's own word for it, as a failure of the function that is not to be tried again.
+BOOST_AUTO_TEST_CASE(a_call_that_was_told_to_stop_fails_nothing_and_asks_again) {
+  const auto stopped = read_response(response(400, {{"name", "StaleDispatchError"}, {"message", "checkpoint returned 409"}}, {{"x-inngest-sdk", "js:v4"}, {"x-inngest-no-retry", "true"}}));
+  BOOST_TEST(stopped.asks_again);
+  BOOST_TEST(!stopped.error.has_value());
+}
+
+BOOST_AUTO_TEST_CASE(state_that_is_too_large_for_a_call_is_asked_for) {
+  const auto body_with = [](std::size_t bytes) {
+    remote::call call{.run = run_id{{1}}, .function = "app-f"};
+    call.events.push_back({.name = "go", .id = "e"});
+    call.steps.push_back({.id = "a", .result = std::string(bytes, 'x')});
+    return json::parse(call_body(call));
+  };
+  const auto large = body_with(4 * 1024 * 1024);
+  BOOST_TEST(large["use_api"] == true);
+  BOOST_TEST(large["ctx"]["use_api"] == true);
+  BOOST_TEST(large["steps"].empty());
+  BOOST_TEST(large["events"].empty());
+  BOOST_TEST(large["event"]["name"] == "go");
+  BOOST_TEST(large["ctx"]["stack"]["stack"] == json::array({"a"}));
+  const auto usual = body_with(4 * 1024 * 1024 - 1'000);
+  BOOST_TEST(usual["use_api"] == false);
+  BOOST_TEST(usual["ctx"]["use_api"] == false);
+  BOOST_TEST(usual["steps"].size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(side_by_side_each_call_has_an_id_of_its_own) {
+  remote::call call{.run = run_id{{1}}, .function = "app-f"};
+  std::set<std::string> ids{request_id_of(call)};
+  for (const char* const step : {"a", "b", "\"quoted\""}) {
+    call.step = step;
+    BOOST_TEST(ids.insert(request_id_of(call)).second);
+  }
+  call.attempt = 2;
+  BOOST_TEST(ids.insert(request_id_of(call)).second);
+}
+
+BOOST_AUTO_TEST_CASE(what_the_system_tells_of_an_invoked_run_names_its_event_as_sdks_know_it) {
+  const json invoked{{"name", "caesura/invoke:app-f"}, {"data", {{"name", "caesura/invoke:as-data"}}}};
+  const document told{{"run_id", "r"}, {"event", invoked}, {"events", {invoked, {{"name", "go"}}}}};
+  const auto shown = shown_data("inngest/function.failed", told).json();
+  BOOST_TEST(shown["event"]["name"] == "inngest/function.invoked");
+  BOOST_TEST(shown["event"]["data"] == invoked["data"]);
+  BOOST_TEST(shown["events"][0]["name"] == "inngest/function.invoked");
+  BOOST_TEST(shown["events"][1]["name"] == "go");
+  BOOST_TEST((shown_data("go", told) == told));
+  remote::call call{.run = run_id{{1}}, .function = "app-f"};
+  call.events.push_back({.name = "inngest/function.failed", .data = told, .id = "e"});
+  BOOST_TEST(json::parse(call_body(call))["event"]["data"] == shown);
 }
 
 BOOST_AUTO_TEST_CASE(a_planned_step_is_called_at_the_functions_url_with_its_id) {

@@ -360,7 +360,7 @@ class [[nodiscard("co_await it: a step that is not awaited never executes")]] st
  public:
   using detail::awaiter<R>::awaiter;
 
-  // How this step is tried again, instead of the function's policy.
+  // How this step is tried again, instead of the function's policy; more than 20 count as 20.
   step_awaiter&& retries(std::uint32_t count) && {
     policy().retries = count;
     return std::move(*this);

@@ -247,7 +247,7 @@ struct throttle {
 struct debounce {
   duration period{0};  // 1 s … 7 d
   std::string key{};
-  std::optional<duration> timeout{};
+  std::optional<duration> timeout{};  // period … 7 d
 };
 
 // A run takes up to `max_events` events: it starts with the last of them, or `timeout` after the first, or at 10 MiB. Its body takes
@@ -284,7 +284,7 @@ struct function {
   std::optional<caesura::debounce> debounce{};
   std::optional<caesura::batch> batch{};
   std::optional<caesura::singleton> singleton{};
-  std::string idempotency{};             // an expression over `event`: events with an equal value start one run within 24 h
+  std::string idempotency{};             // an expression over `event`: events with an equal value start one run within 24 h; not together with rate_limit
   std::string priority{};                // an expression over `event`: waits as if it had come so many seconds earlier, at most 12 h; no number is 0
   function_body body{};
   std::shared_ptr<remote::caller> remote{};  // instead of a body: whom to ask what comes next. Owners: the copies of the function

@@ -69,7 +69,7 @@ struct answer {
   document output{};                         // completed
   std::optional<finished_step> failed{};     // this attempt failed over a step: recorded with its error once no attempt is left, and the run goes on
   std::optional<recorded_error> error{};     // this attempt failed otherwise: the run, or the planned step, fails once no attempt is left
-  document error_details{};                  // its whole form
+  document error_details{};                  // its whole form: the output of the run that fails over it, if it is no larger than a step's result may be
   bool is_final{false};                      // failed, error: no attempt follows
   std::optional<duration> retry_after{};     // error: clamped to 1 s … 24 h
   bool is_given_up{false};                   // the caller stops: nothing is known of this call, it is made again at the next start
@@ -86,7 +86,7 @@ class caller {
 // What becomes of steps that a call reports while it goes on.
 enum class checkpoint_outcome : std::uint8_t {
   recorded,  // durable
-  stale,     // the run is being cancelled, has ended or lives elsewhere by now: the call is to end. Steps that executed are recorded if the run lives
+  stale,     // the run is being cancelled or held by a pause, has ended or lives elsewhere by now: the call is to end. Steps that executed are recorded if the run lives
   unknown_run,
 };
 

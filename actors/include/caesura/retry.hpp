@@ -70,7 +70,7 @@ class invoke_failed : public step_failed {
  private:
   run_id child_;
 };
-class child_failed final : public invoke_failed {  // it ended failed; cause().message is "type: what" of its error
+class child_failed final : public invoke_failed {  // it ended failed, cause().message is "type: what" of its error; or none was started: too deep, too much data
   using invoke_failed::invoke_failed;
 };
 class child_cancelled final : public invoke_failed {  // it ended cancelled; cause().message is the reason

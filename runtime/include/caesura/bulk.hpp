@@ -52,7 +52,7 @@ struct bulk_progress {
   std::uint64_t cancelling{0};     // found executing a step: they end cancelled once it has completed
   std::uint64_t already_ended{0};  // meant by the token but ended before, or cancelled by somebody else
   std::uint64_t replayed{0};
-  std::uint64_t refused{0};        // could not be replayed; the observer is told why
+  std::uint64_t refused{0};        // could not be replayed; the observer is told why, of the first ten
   std::uint64_t left{0};           // still to be looked at, at most
   double per_second{0};            // looked at, since the start
 };

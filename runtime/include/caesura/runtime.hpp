@@ -56,7 +56,7 @@ struct event_info {
 
 enum class system_events : std::uint8_t {
   included,
-  left_out,  // those whose names begin with "inngest/", and those of signals
+  left_out,  // those whose names begin with "inngest/" or "caesura/": of runs, signals, invocations over HTTP
 };
 
 // Which events are meant: those that every given part lets through.
@@ -96,7 +96,7 @@ class runtime_state;
 // not from a function's body between steps, nor after fork: error{wrong_thread}.
 class runtime {
  public:
-  // Throws error{invalid_function} listing every fault of every function, error{store_locked}, error{store_newer},
+  // Throws error{invalid_argument} for options that cannot be, error{invalid_function} listing every fault of every function, error{store_locked}, error{store_newer},
   // error{storage_failed}, and error{store_corrupt} where the file's pages or what says how far the order has come are damaged. Any other damaged record is
   // told to the observer and harms only what depends on it (actors/README.md, "What is damaged").
   runtime(options options, std::vector<function> functions);
@@ -119,7 +119,8 @@ class runtime {
   std::optional<run_id> send_signal(const std::string& name, const document& data = {});
 
   // Asks a run to end cancelled; the answer comes after it is durable. A step that executes is never interrupted: it completes, its
-  // result is recorded, nothing further starts. Asking again is harmless, the first reason stays. Throws as `send`.
+  // result is recorded, nothing further starts. Asking again is harmless, the first reason stays. Throws as `send`;
+  // error{invalid_argument} for a reason or a name beyond 4,096 bytes.
   cancel_outcome cancel(const run_id& run, const cancel_request& request = {});
 
   // nullopt: no such run. Reads a snapshot, without a lock. Where a queued run stands is asked of the runtime; not on the thread of options.executor, where
@@ -159,7 +160,7 @@ class runtime {
   bulk_id cancel_all(const plan& plan, const bulk_cancel_request& request = {}) { return cancel_all(plan.token, request); }
   bulk_id cancel_all(const plan_id& token, const bulk_cancel_request& request = {});
   bulk_id cancel_all(const run_filter& filter, const bulk_cancel_request& request = {});
-  // How a bulk job stands. nullopt: no such job; ended ones are kept for 7 days.
+  // How a bulk job stands. nullopt: no such job; ended ones are kept as long as ended runs (options.keep_runs), and 1,000 of all at most.
   [[nodiscard]] std::optional<bulk_progress> progress(const bulk_id& bulk) const;
   // The newest jobs first.
   [[nodiscard]] std::vector<bulk_progress> bulk_jobs(std::size_t limit = 100) const;
@@ -182,6 +183,8 @@ class runtime {
   // Once it has returned with running_runs::hold, no step of the function starts. Survives restarts. Throws error{unknown_function}.
   pause_answer pause(const std::string& function, const pause_request& request = {});
   pause_answer pause(const std::string& function, running_runs under_way) { return pause(function, pause_request{.under_way = under_way}); }
+  // Runs that were held go on; on request, what was skipped meanwhile is replayed, oldest first. Throws error{unknown_function}, and as send. The replay is a
+  // commit of its own behind the resumption: if it fails, or the process ends between the two, replay_all of the skipped runs makes up for it.
   resume_answer resume(const std::string& function, const resume_request& request = {});
   // These are the functions from now on, in place of those of the constructor or an earlier call: runs under way keep the rules that they were
   // created with and go on with the new code at their next activation; runs that were held because their function was missing go on. Not recorded: the

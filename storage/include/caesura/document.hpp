@@ -102,7 +102,7 @@ class document {
     }
   }
 
-  // As storage::equal_values: NaN, which only msgpack can bring in, equals nothing.
+  // As storage::equal_values: NaN, which no JSON has, equals nothing.
   friend bool operator==(const document& a, const document& b) noexcept;
 
  private:

@@ -112,7 +112,7 @@ struct run_info {
   std::optional<time_point> ended_at{};
   std::optional<time_point> wakes_at{};  // scheduled, sleeping, waiting, backing_off: when at the latest it goes on
   std::uint32_t step_count{0};           // recorded steps
-  document output{};                     // completed
+  document output{};                     // completed; failed, of a function whose code is elsewhere: the error's whole form as its code gave it, if it is an object
   std::optional<recorded_error> error{};       // failed
   std::optional<cancellation> cancelled_by{};  // cancelled or cancelling
   std::string held_because{};                  // held, skipped: why
