@@ -139,7 +139,10 @@ void model::take(const actors::advance_run& command) {
   }
   const auto losers = withdraw_losers(run);
   if (run.cancelled_by) {
-    if (command.in_flight == 0) end(run, run_status::cancelled);
+    // An order to try a step again may have crossed this: then the actor has not heard of the cancel, and has its last word still to say.
+    const bool is_last_word = command.next != actors::next_kind::executing && command.next != actors::next_kind::operations;
+    const bool is_ordered = std::ranges::any_of(run.pending, [](const model_pending& p) { return p.kind == step_kind::run && !p.due; });
+    if (command.in_flight == 0 && (is_last_word || !is_ordered)) end(run, run_status::cancelled);
     return;
   }
   const auto where = progress_of(run.what, run.rows);
