@@ -183,7 +183,9 @@ std::optional<std::string> remote_frame::take(const remote::answer& answer, bool
   for (const auto& named : answer.operations) {
     if (is_new(named)) add_operation(operation_of(named));
   }
-  if (answer.goes_on_at_first || has_operations) goes_on_at_first_ = answer.goes_on_at_first;  // what names nothing new says nothing of how it is waited for
+  // What names nothing new says nothing of how it is waited for; and a race that has been won leaves losers behind, for which nobody waits.
+  const bool has_losers = goes_on_at_first_ && !pending_.empty();
+  if (answer.goes_on_at_first || has_operations) goes_on_at_first_ = answer.goes_on_at_first || has_losers;
   has_finished_ = false;
   // What was executed and not followed by anything to wait for: there may be more, even beside what is waited for already.
   if (pending_.empty() || answer.asks_again || (has_rows && !has_operations) || (has_missed && goes_on_at_first_)) ask();

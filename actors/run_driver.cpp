@@ -265,7 +265,7 @@ void run_driver::take_answer(step_outcome&& outcome) {
   auto message = report(next_kind::executing);
   message.rows_known = frame_->row_count();
   message.rows = remote_->rows_of(std::move(answer.steps), attempts, outcome.started_at, outcome.ended_at);
-  if (answer.is_given_up) {
+  if (answer.is_given_up || (answer.is_stale && ending_ != ending::none)) {
     if (ending_ == ending::none) ending_ = ending::left;
     gate_->close();
     send_ending(std::move(message));

@@ -76,6 +76,24 @@ document payload(const storage::run_record& run, const std::string& function, co
   return out.finish();
 }
 
+// What a system event holds of a batch's events, and what a turn writes of all, stay below this, but for one of each.
+constexpr std::size_t payload_bytes = 4 * 1024 * 1024;
+
+// The event that started the run; of a batch the others behind it, as far as they are sound, stored and together small enough.
+std::vector<storage::event_record> triggers_of(turn& now, const storage::run_record& run) {
+  std::vector<storage::event_record> found;
+  std::size_t bytes = 0;
+  for (const auto& id : storage::events_of(run)) {
+    auto one = found.empty() ? now.tx.find_event(id) : read_sound(now, [&] { return now.tx.find_event(id); }, std::nullopt);
+    if (found.empty() && !one) return {};
+    if (!one) continue;
+    bytes += one->data.bytes().size();
+    if (!found.empty() && bytes > payload_bytes) break;
+    found.push_back(std::move(*one));
+  }
+  return found;
+}
+
 struct system_event_of_run {
   storage::event_record event;
   std::string function;
@@ -84,11 +102,8 @@ struct system_event_of_run {
 // Throws error{store_corrupt} when what it is made of is damaged or not stored.
 system_event_of_run event_of(turn& now, const storage::outbox_record& record) {
   const auto run = now.tx.find_run(record.run);
-  std::vector<storage::event_record> triggers;
-  for (const auto& id : run ? storage::events_of(*run) : std::vector<event_id>{}) {
-    if (auto found = now.tx.find_event(id)) triggers.push_back(std::move(*found));
-  }
-  if (triggers.empty() || triggers.front().id != run->event) {
+  const auto triggers = run ? triggers_of(now, *run) : std::vector<storage::event_record>{};
+  if (triggers.empty()) {
     throw error{errc::store_corrupt, "table outbox: run " + to_string(record.run) + " or its event is not stored"};
   }
   const auto& function = now.state.definition_of(*run).record.function;
@@ -141,8 +156,11 @@ void apply(turn& now, const route_outbox&) {
   });
   // Leaving the outbox and being routed is one transaction: a crash repeats or keeps both. What cannot be routed stays where it is until the next start, and
   // is in the way of nothing that stands behind it.
+  std::size_t bytes = 0;
   for (const auto& [place, record] : next_decisions(now)) {
+    if (bytes > payload_bytes) return;  // the others take another turn
     const auto made = record ? find_event_of(now, *record) : std::nullopt;
+    if (made) bytes += made->event.data.bytes().size();
     if (made) route_event(now, made->event, made->function);
     if (is_planted(fault::event_twice) && now.entropy % 4 == 0) return;
     if (made) now.tx.delete_outbox(place);

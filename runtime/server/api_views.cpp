@@ -70,7 +70,7 @@ json event_json(const event_info& stored) {
           {"received_at", to_string(stored.received_at)},
           {"id", stored.event.id},
           {"name", shown_name(stored.event.name)},
-          {"data", stored.event.data.is_null() ? json::object() : shown_data(stored.event.name, stored.event.data).json()},
+          {"data", shown_json(stored.event.name, stored.event.data)},
           {"ts", stored.event.time ? stored.event.time->time_since_epoch().count() : 0}};
 }
 

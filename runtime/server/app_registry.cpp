@@ -47,8 +47,12 @@ app_registry::app_registry(const std::string& directory) : path_{directory + "/a
   try {
     const auto all = nlohmann::json::parse(text);
     for (const auto& [name, body] : all.items()) {
-      bodies_.emplace(name, document(body));
-      apps_.emplace(name, read_registration(document(body)));
+      const auto& kept = bodies_.emplace(name, document(body)).first->second;
+      try {
+        apps_.emplace(name, read_registration(kept));
+      } catch (const error& e) {
+        left_out_.push_back("app \"" + name + "\" is left out until it registers again: " + e.what());
+      }
     }
   } catch (const std::exception& e) {
     throw error{errc::store_corrupt, path_ + " cannot be read: " + e.what()};

@@ -20,12 +20,15 @@ class app_registry {
   // confirmation of what failed.
   bool put(const app_registration& app, const document& body);
   [[nodiscard]] std::vector<app_registration> all() const;
+  // What was stored and cannot be honoured any more: the apps are left out until they register again. As of the start.
+  [[nodiscard]] const std::vector<std::string>& left_out() const noexcept { return left_out_; }
 
  private:
   const std::string path_;
   mutable std::mutex mutex_;
   std::map<std::string, document> bodies_;  // as the SDK sent them, by name
   std::map<std::string, app_registration> apps_;
+  std::vector<std::string> left_out_;
 };
 
 }  // namespace caesura::server

@@ -452,7 +452,7 @@ class world {
   static json raw_of(const event_info& stored) {
     return dumped({{"id", stored.event.id},
                    {"name", shown_name(stored.event.name)},
-                   {"data", stored.event.data.is_null() ? json::object() : stored.event.data.json()},
+                   {"data", shown_json(stored.event.name, stored.event.data)},
                    {"ts", stored.event.time ? stored.event.time->time_since_epoch().count() : 0}});
   }
   node_ptr event_v2(const std::optional<event_info>& found) const {
@@ -479,7 +479,7 @@ class world {
     auto made = std::make_shared<node>(node{.type = "Event"});
     made->scalars = {{"id", to_string(found->id)},
                      {"name", shown_name(found->event.name)},
-                     {"payload", dumped(found->event.data.is_null() ? json::object() : shown_data(found->event.name, found->event.data).json())},
+                     {"payload", dumped(shown_json(found->event.name, found->event.data))},
                      {"createdAt", to_string(found->received_at)}};
     made->lookups = {{"functionRuns", [this, ids = found->runs](const json&) -> field_value {
                         std::vector<node_ptr> nodes;

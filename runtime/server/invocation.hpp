@@ -22,10 +22,15 @@ inline constexpr std::size_t most_triggers = 10;
   return is_invoke_event(event) ? std::string{invoked_name} : event;
 }
 
-// An event's data as it is given away: what the system tells of a run that was invoked names the event that started it, and that is named as SDKs know it.
-[[nodiscard]] inline document shown_data(std::string_view event, const document& data) {
-  if (!event.starts_with("inngest/function.") || data.bytes().find(invoke_prefix) == std::string::npos) return data;
-  auto shown = data.json();
+// Whether an event of the system's tells of a run that was invoked: then shown_json names what started it as SDKs know it.
+[[nodiscard]] inline bool tells_of_invocation(std::string_view event, const document& data) {
+  return event.starts_with("inngest/function.") && data.bytes().find(invoke_prefix) != std::string::npos;
+}
+
+// An event's data as it is given away.
+[[nodiscard]] inline nlohmann::json shown_json(std::string_view event, const document& data) {
+  auto shown = data.is_null() ? nlohmann::json::object() : data.json();
+  if (!tells_of_invocation(event, data)) return shown;
   const auto show = [](nlohmann::json& told) {
     if (!told.is_object()) return;
     if (auto name = told.find("name"); name != told.end() && name->is_string()) *name = shown_name(name->get<std::string>());
@@ -34,7 +39,7 @@ inline constexpr std::size_t most_triggers = 10;
   if (auto triggers = shown.find("events"); triggers != shown.end() && triggers->is_array()) {
     for (auto& one : *triggers) show(one);
   }
-  return document{shown};
+  return shown;
 }
 
 }  // namespace caesura::server

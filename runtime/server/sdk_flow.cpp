@@ -23,7 +23,8 @@ void read_flow(const json& registered, const std::string& where, function& into,
     if (found == registered.end() || found->is_null()) return;
     read(option_reader{*found, where + ": " + name, known, faults});
   };
-  with("throttle", {"limit", "period", "burst", "key"}, [&](const option_reader& option) {
+  with("throttle", {"limit", "period", "burst", "key", "scope"}, [&](const option_reader& option) {
+    if (const auto scope = option.text("scope"); !scope.empty() && scope != "fn") option.refuse_member("scope", " is \"" + scope + "\"; it may be \"fn\"");
     into.throttle = throttle{.limit = at_least_one(option.count("limit")), .period = option.required_length("period"), .burst = option.count("burst").value_or(0), .key = option.text("key")};
   });
   with("rateLimit", {"limit", "period", "key"}, [&](const option_reader& option) {

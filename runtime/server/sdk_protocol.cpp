@@ -121,7 +121,7 @@ void read_limit(const json& entry, const std::string& where, std::vector<concurr
   limit.limit = count.get<std::uint32_t>();
   if (limit.limit == 0) return;  // no limit
   if (entry.is_object()) {
-    const option_reader option{entry, where, {"limit", "key", "scope"}, faults};
+    const option_reader option{entry, where, {"limit", "key", "scope", "hash"}, faults};  // "hash" is what the Go SDK makes of the key
     limit.key = option.text("key");
     const auto scope = option.text("scope");
     // A server is one environment of one account.
@@ -171,10 +171,10 @@ app_function read_function(const json& registered, const std::string& where, std
   app_function fn{.registered = document(registered)};
   const auto id = registered.is_object() ? text_in(registered, "id") : std::string{};
   const auto quoted = id.empty() ? where : "function \"" + id + "\"";
-  // "checkpoint" is what the SDK does by itself.
+  // "checkpoint" is what the SDK does by itself; "retries", of the Go SDK, stands in the step as well.
   const option_reader option{registered, quoted,
                              {"id", "name", "triggers", "steps", "cancel", "concurrency", "timeouts", "throttle", "rateLimit", "debounce", "batchEvents", "priority", "singleton",
-                              "idempotency", "checkpoint"},
+                              "idempotency", "checkpoint", "retries"},
                              faults};
   if (!registered.is_object()) return fn;
   fn.id = option.text("id");
@@ -393,9 +393,10 @@ void add_event(std::string& text, const event& e) {
   text += ",\"data\":";
   if (e.data.is_null()) {
     text += "{}";
+  } else if (tells_of_invocation(e.name, e.data)) {
+    text += shown_json(e.name, e.data).dump();
   } else {
-    const auto shown = shown_data(e.name, e.data);
-    http::append_json(text, storage::document_view{shown.bytes()});
+    http::append_json(text, storage::document_view{e.data.bytes()});
   }
   absl::StrAppend(&text, ",\"user\":{},\"ts\":", e.time ? e.time->time_since_epoch().count() : 0, "}");
 }
@@ -605,11 +606,10 @@ answer read_response(const http::response& response) try {
   if (auto body = read_if_json(response.body); body.is_object()) {
     const auto told = error_of(document_view{body.bytes()});
     if (!told.message.empty()) failed.error = told;
-    // Its checkpoint was answered with 409, so it went on no further. If the run is to go on nevertheless, it is asked again.
-    if (told.name == "StaleDispatchError") return {.asks_again = true};
+    failed.is_stale = told.name == "StaleDispatchError";  // its checkpoint was answered with 409
     failed.error_details = std::move(body);
   }
-  failed.is_final = response.headers.get(answer_header::no_retry) == "true";
+  failed.is_final = !failed.is_stale && response.headers.get(answer_header::no_retry) == "true";
   failed.retry_after = delay_until(response.headers.get(answer_header::retry_after));
   return failed;
 } catch (const std::exception& e) {  // no JSON, a member of another type than it should have, or a value nested too deep to be stored

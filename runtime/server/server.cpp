@@ -85,6 +85,9 @@ class server::core {
                .allowed_hosts = allowed_hosts_of(options_),
                .signing_keys = keys_} {
     for (const auto& key : keys_) parts_.hashed_keys.push_back(http::hashed_key(key));
+    for (const auto& why : apps_.left_out()) {
+      if (options_.observer.on_diagnostic) options_.observer.on_diagnostic(why, {});
+    }
     http::listener_options listening{.host = options_.host, .port = options_.port};
     listening.extra_headers.add("x-inngest-server-kind", "dev");
     const auto handle = [this](http::request&& request, const http::responder& respond) {

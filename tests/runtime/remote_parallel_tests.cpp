@@ -131,6 +131,22 @@ BOOST_FIXTURE_TEST_CASE(what_is_finished_while_the_code_is_asked_waits_for_nothi
   }
 }
 
+// The loser of a race stays, and what the code asks for behind the race does not wait for it.
+BOOST_FIXTURE_TEST_CASE(behind_a_race_nothing_waits_for_its_loser, remote_world) {
+  const auto run = start();
+  reply_to(remote::next_call, names_at_first({plans("a"), waits("stop", "never", 24h)}));
+  reply_to("a", did("a"));
+  reply_to(remote::next_call, names({plans("b")}));
+  reply_to("b", did("b"));
+  BOOST_REQUIRE(calls_of(remote::next_call) == 1U);
+  reply_to(remote::next_call, names({sleeps("nap", 1s)}));
+  BOOST_TEST(calls().empty());
+  advance(1s);
+  BOOST_REQUIRE(calls_of(remote::next_call) == 1U);
+  reply_to(remote::next_call, completes());
+  BOOST_TEST(status(run) == run_status::completed);
+}
+
 BOOST_FIXTURE_TEST_CASE(where_all_are_waited_for_what_is_finished_while_the_code_is_asked_waits_for_the_others, remote_world) {
   start();
   reply_to(remote::next_call, names({sleeps("long", 24h)}));

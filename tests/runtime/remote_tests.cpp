@@ -366,7 +366,7 @@ BOOST_FIXTURE_TEST_CASE(a_checkpoint_of_a_run_that_a_pause_holds_is_recorded_and
     runtime().pause("app-fn", {.under_way = running_runs::hold});
     BOOST_TEST((runtime().checkpoint(run, activation, {{.id = "b"}}) == remote::checkpoint_outcome::stale));
     if (is_resumed_first) runtime().resume("app-fn");
-    reply({.asks_again = true});
+    reply({.error = recorded_error{.name = "StaleDispatchError", .message = "told to stop"}, .is_stale = true});
     if (!is_resumed_first) {
       BOOST_TEST(calls().empty());
       BOOST_TEST(status(run) == run_status::held);
@@ -378,6 +378,17 @@ BOOST_FIXTURE_TEST_CASE(a_checkpoint_of_a_run_that_a_pause_holds_is_recorded_and
     reply(completes());
     BOOST_TEST(status(run) == run_status::completed);
   }
+}
+
+// By somebody else's server, say: it would be told so for ever.
+BOOST_FIXTURE_TEST_CASE(a_call_that_was_told_to_stop_for_no_reason_that_the_run_knows_counts_as_a_failed_attempt, remote_world) {
+  const auto run = start();
+  for (int attempt = 1; attempt <= 3; ++attempt) {
+    reply({.error = recorded_error{.name = "StaleDispatchError", .message = "told to stop"}, .is_stale = true});
+    BOOST_TEST(calls().empty());
+    advance(10s);
+  }
+  BOOST_TEST(status(run) == run_status::failed);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_checkpoint_of_a_run_that_a_pause_lets_finish_goes_on, remote_world) {

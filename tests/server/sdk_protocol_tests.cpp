@@ -145,6 +145,9 @@ BOOST_AUTO_TEST_CASE(what_has_another_form_or_another_name_is_refused_and_never_
     BOOST_TEST(told.find("app-f") != std::string::npos);
   }
   BOOST_TEST(refusal_of(json("f")).find("functions[0] is no object") != std::string::npos);
+  // What the Go SDK sends besides.
+  BOOST_TEST(refusal_of(a_function({{"retries", 2}, {"concurrency", json::array({{{"limit", 1}, {"hash", ""}}})}, {"throttle", {{"limit", 1}, {"period", "1m"}, {"scope", "fn"}}}})).empty());
+  BOOST_TEST(refusal_of(a_function({{"throttle", {{"limit", 1}, {"period", "1m"}, {"scope", "account"}}}})).find("throttle.scope is \"account\"") != std::string::npos);
   BOOST_TEST(refusal_of(a_function({{"checkpoint", {{"max_runtime", "10s"}}}, {"throttle", nullptr}, {"optimise", nullptr}})).empty());
 }
 
@@ -158,10 +161,11 @@ BOOST_AUTO_TEST_CASE(an_event_whose_id_is_no_text_is_refused) {
 }
 
 // After 409 to a checkpoint: the SDK's own word for it, as a failure of the function that is not to be tried again.
-BOOST_AUTO_TEST_CASE(a_call_that_was_told_to_stop_fails_nothing_and_asks_again) {
+BOOST_AUTO_TEST_CASE(a_call_that_was_told_to_stop_is_known_as_such_and_is_not_final) {
   const auto stopped = read_response(response(400, {{"name", "StaleDispatchError"}, {"message", "checkpoint returned 409"}}, {{"x-inngest-sdk", "js:v4"}, {"x-inngest-no-retry", "true"}}));
-  BOOST_TEST(stopped.asks_again);
-  BOOST_TEST(!stopped.error.has_value());
+  BOOST_TEST(stopped.is_stale);
+  BOOST_TEST(stopped.error->name == "StaleDispatchError");
+  BOOST_TEST(!stopped.is_final);
 }
 
 BOOST_AUTO_TEST_CASE(state_that_is_too_large_for_a_call_is_asked_for) {
@@ -198,12 +202,12 @@ BOOST_AUTO_TEST_CASE(side_by_side_each_call_has_an_id_of_its_own) {
 BOOST_AUTO_TEST_CASE(what_the_system_tells_of_an_invoked_run_names_its_event_as_sdks_know_it) {
   const json invoked{{"name", "caesura/invoke:app-f"}, {"data", {{"name", "caesura/invoke:as-data"}}}};
   const document told{{"run_id", "r"}, {"event", invoked}, {"events", {invoked, {{"name", "go"}}}}};
-  const auto shown = shown_data("inngest/function.failed", told).json();
+  const auto shown = shown_json("inngest/function.failed", told);
   BOOST_TEST(shown["event"]["name"] == "inngest/function.invoked");
   BOOST_TEST(shown["event"]["data"] == invoked["data"]);
   BOOST_TEST(shown["events"][0]["name"] == "inngest/function.invoked");
   BOOST_TEST(shown["events"][1]["name"] == "go");
-  BOOST_TEST((shown_data("go", told) == told));
+  BOOST_TEST(shown_json("go", told) == told.json());
   remote::call call{.run = run_id{{1}}, .function = "app-f"};
   call.events.push_back({.name = "inngest/function.failed", .data = told, .id = "e"});
   BOOST_TEST(json::parse(call_body(call))["event"]["data"] == shown);

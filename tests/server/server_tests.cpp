@@ -3,11 +3,13 @@
 #include <boost/test/unit_test.hpp>
 
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <mutex>
 
 #include "runtime/server/app_registry.hpp"
 #include "runtime/server/http/signature.hpp"
+#include "runtime/server/sdk_protocol.hpp"
 #include "tests/http/sockets.hpp"
 #include "tests/server/server_world.hpp"
 #include "tests/support/refusal.hpp"
@@ -177,6 +179,25 @@ BOOST_AUTO_TEST_CASE(a_signing_key_alone_leaves_events_to_pages_of_this_machine)
   BOOST_TEST(world.ask("POST", "/e/any", {{"name", "a"}}, {{"origin", "https://evil.example"}}).status == 403);
   BOOST_TEST(world.ask("POST", "/e/any", {{"name", "a"}}, {{"origin", "http://localhost:3000"}}).status == 200);
   BOOST_TEST(world.ask("POST", "/e/any", {{"name", "a"}}).status == 200);
+}
+
+// One that an earlier version took, say.
+BOOST_AUTO_TEST_CASE(a_stored_registration_that_is_not_honoured_any_more_leaves_out_its_app_alone) {
+  fake_app app{[](const json&) { return 1; }};
+  const caesura::testing::temporary_directory directory;
+  auto wrong = app.registration();
+  wrong["functions"][0]["optimise"] = true;
+  wrong["appName"] = "wrong";
+  std::ofstream{directory.path() + "/apps.json"} << json{{"app", app.registration()}, {"wrong", wrong}}.dump();
+  server::app_registry apps{directory.path()};
+  BOOST_REQUIRE(apps.all().size() == 1U);
+  BOOST_TEST(apps.all()[0].name == "app");
+  BOOST_REQUIRE(apps.left_out().size() == 1U);
+  BOOST_TEST(apps.left_out()[0].find("app \"wrong\" is left out until it registers again") == 0U);
+  BOOST_TEST(apps.left_out()[0].find("optimise is not supported") != std::string::npos);
+  wrong["functions"][0].erase("optimise");
+  BOOST_TEST(apps.put(server::read_registration(document(wrong)), document(wrong)));
+  BOOST_TEST(server::app_registry{directory.path()}.all().size() == 2U);
 }
 
 BOOST_AUTO_TEST_CASE(a_registration_that_could_not_be_written_is_not_confirmed_until_it_is) {
