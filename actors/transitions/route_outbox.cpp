@@ -160,8 +160,10 @@ void apply(turn& now, const route_outbox&) {
   for (const auto& [place, record] : next_decisions(now)) {
     if (bytes > payload_bytes) return;  // the others take another turn
     const auto made = record ? find_event_of(now, *record) : std::nullopt;
-    if (made) bytes += made->event.data.bytes().size();
-    if (made) route_event(now, made->event, made->function);
+    if (made) {
+      bytes += made->event.data.bytes().size();
+      route_event(now, made->event, made->function);
+    }
     if (is_planted(fault::event_twice) && now.entropy % 4 == 0) return;
     if (made) now.tx.delete_outbox(place);
     state.outbox_seen = place;

@@ -418,6 +418,24 @@ BOOST_FIXTURE_TEST_CASE(who_hears_of_a_batch_that_failed_is_told_of_all_its_even
   BOOST_TEST(data["events"][2]["data"]["n"] == 3);
 }
 
+// Each first one, and what is told of one batch; none is lost over it.
+BOOST_FIXTURE_TEST_CASE(what_is_told_of_large_batches_is_bounded, flow_world) {
+  function fn{.id = "f", .triggers = {{.event = "go"}}, .body = [](context, std::vector<event>) -> task<> {
+                throw std::runtime_error{"no"};
+                co_return;
+              }};
+  fn.batch = {.max_events = 10, .timeout = 10s};
+  open_one(fn);
+  for (int n = 0; n < 20; ++n) runtime().send({.name = "go", .data = {{"n", n}, {"text", std::string(500'000, 'x')}}});
+  settle();
+  const auto told = runtime().list_events({.name = "inngest/function.failed"}).events;
+  BOOST_REQUIRE(told.size() == 2U);
+  for (const auto& one : told) {
+    const auto count = one.event.data.json()["events"].size();
+    BOOST_TEST((count > 1 && count < 10), count);
+  }
+}
+
 BOOST_FIXTURE_TEST_CASE(a_batch_starts_when_its_events_are_ten_megabytes, flow_world) {
   function fn{.id = "f", .triggers = {{.event = "go"}}, .body = [this](context step, std::vector<event> events) -> task<> {
                 co_await step.run("note", [&] { batch_sizes.push_back(events.size()); });

@@ -9,7 +9,6 @@ import readline from "node:readline";
 import test from "node:test";
 
 const program = process.env.CAESURA;
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // A program whose lines are kept and waited for.
 class child {
@@ -271,8 +270,8 @@ for (const major of [4, 3]) {
         const run = await w.start("four/steps", { id: "h-1", delays: { 1: 300 } });
         await w.app.told("doing", "h-1/1");
         assert.equal((await w.api("POST", "/v1/functions/app-four-steps/pause", { running: "hold" })).status, 200);
-        await w.app.told("did", "h-1/1");
-        await pause(500);
+        await w.until(run, (r) => r.state === "held");
+        assert.equal(w.did("h-1", "1"), 1);
         assert.equal(w.did("h-1", "2"), 0);
         assert.equal((await w.api("POST", "/v1/functions/app-four-steps/resume", {})).status, 200);
         assert.deepEqual((await w.completed(run)).output, ["1", "2", "3", "4"]);

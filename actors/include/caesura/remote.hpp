@@ -72,7 +72,7 @@ struct answer {
   document error_details{};                  // its whole form: the output of the run that fails over it, if it is no larger than a step's result may be
   bool is_final{false};                      // failed, error: no attempt follows
   std::optional<duration> retry_after{};     // error: clamped to 1 s … 24 h
-  bool is_stale{false};                      // the code stopped because a checkpoint of this call was `stale`: if the run knows why, `error` is none
+  bool is_stale{false};                      // the code stopped because a checkpoint of this call was `stale`: that is no failure of a run that is cancelled, held or left
   bool is_given_up{false};                   // the caller stops: nothing is known of this call, it is made again at the next start
 };
 
