@@ -5,6 +5,7 @@
 #include <caesura/verify.hpp>
 
 #include "runtime/runtime_state.hpp"
+#include "tests/support/damage.hpp"
 #include "tests/support/world.hpp"
 
 namespace {
@@ -416,6 +417,23 @@ BOOST_FIXTURE_TEST_CASE(who_hears_of_a_batch_that_failed_is_told_of_all_its_even
   BOOST_TEST(data["event"]["data"]["n"] == 1);
   BOOST_REQUIRE(data["events"].size() == 3U);
   BOOST_TEST(data["events"][2]["data"]["n"] == 3);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_damaged_event_of_a_batch_is_left_out_of_what_is_told_of_it, flow_world) {
+  function fn{.id = "f", .triggers = {{.event = "go"}}, .body = [](context, std::vector<event>) -> task<> { co_return; }};
+  fn.batch = {.max_events = 10, .timeout = 10s};
+  open_one(fn);
+  const auto run = runtime().send({.name = "go", .data = {{"n", 1}}}).runs.at(0);
+  for (const char* const text : {"a marked event", "sound"}) runtime().send({.name = "go", .data = {{"text", text}}});
+  caesura::testing::damage_text(directory(), "a marked event");
+  BOOST_TEST(runtime().cancel(run) == cancel_outcome::cancelled);
+  settle();
+  const auto told = runtime().list_events({.name = "inngest/function.cancelled"}).events;
+  BOOST_REQUIRE(told.size() == 1U);
+  const auto events = told[0].event.data.json()["events"];
+  BOOST_REQUIRE(events.size() == 2U);
+  BOOST_TEST(events[0]["data"]["n"] == 1);
+  BOOST_TEST(events[1]["data"]["text"] == "sound");
 }
 
 // Each first one, and what is told of one batch; none is lost over it.
