@@ -25,6 +25,11 @@ struct step_job;             // step_job.hpp
 struct registered_function;  // router_state.hpp
 using activation = std::uint64_t;  // one life of a run's actor; a message of an earlier one is ignored
 
+// The store's state may be another one soon.
+[[nodiscard]] constexpr bool is_passing(errc code) noexcept {
+  return code == errc::storage_full || code == errc::storage_failed || code == errc::outcome_unknown;
+}
+
 // How a caller gets its answer, on the router's thread, after the commit: it must be quick and must not throw.
 template <class T>
 using reply_to = std::function<void(std::variant<T, error>)>;

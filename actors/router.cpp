@@ -55,10 +55,6 @@ bool is_refusal(errc code) {
   return false;
 }
 
-bool is_passing(errc code) {
-  return code == errc::storage_full || code == errc::storage_failed || code == errc::outcome_unknown;
-}
-
 error as_error(std::exception_ptr thrown) {
   try {
     std::rethrow_exception(std::move(thrown));
@@ -153,6 +149,7 @@ bool router::take_volatile(const command& command) {
   }
   if (const auto* request = std::get_if<stop_runs>(&command.body)) stop_replies_.push_back(request->reply);
   if (bool* has_turn = turn_of(command)) *has_turn = false;
+  if (std::holds_alternative<clock_jumped>(command.body)) pull_in_retries();
   if (std::holds_alternative<fire_timers>(command.body)) {
     has_timer_turn_ = false;
     if (settle_doubt()) retry_postponed();
@@ -323,6 +320,13 @@ void router::doubt(const error& why) {
   timers_blocked_until_ = clock_.now() + retry_pause;
   if (ports_.observer.diagnosed) ports_.observer.diagnosed({.text = why.what()});
   set_alarm();
+}
+
+// They were set by a clock that was ahead.
+void router::pull_in_retries() {
+  const auto latest = clock_.now() + retry_pause;
+  if (timers_blocked_until_) timers_blocked_until_ = std::min(*timers_blocked_until_, latest);
+  for (auto& entry : postponed_) entry.retry_at = std::min(entry.retry_at, latest);
 }
 
 // False: still nobody knows what became of the batch.

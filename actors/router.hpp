@@ -76,6 +76,7 @@ class router {
   void commit();
   [[nodiscard]] bool is_committed_after_all();
   void doubt(const error& why);
+  void pull_in_retries();
   [[nodiscard]] bool settle_doubt();
   void release();
   void emit(output&& value);

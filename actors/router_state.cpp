@@ -256,35 +256,40 @@ std::uint64_t memory_key(std::string_view name, std::string_view client_id) {
 
 }  // namespace
 
-void event_memory::remember(std::string_view name, std::string_view client_id, const event_id& id, undo_log* undo) {
+void event_memory::remember(std::string_view name, std::string_view client_id, const known& event, undo_log* undo) {
   const auto key = memory_key(name, client_id);
   const auto before = find(name, client_id);
   if (undo != nullptr) {
-    undo->add([this, key, id, before] {
-      if (!oldest_first_.empty() && oldest_first_.back().id == id) oldest_first_.pop_back();
+    undo->add([this, key, id = event.id, before] {
+      if (!oldest_first_.empty() && oldest_first_.back().event.id == id) oldest_first_.pop_back();
       if (before) {
-        ids_.insert_or_assign(key, *before);
+        known_.insert_or_assign(key, *before);
       } else {
-        ids_.erase(key);
+        known_.erase(key);
       }
     });
   }
-  ids_.insert_or_assign(key, id);
-  oldest_first_.push_back({key, id});
+  known_.insert_or_assign(key, event);
+  oldest_first_.push_back({key, event});
 }
 
-std::optional<event_id> event_memory::find(std::string_view name, std::string_view client_id) const {
-  const auto found = ids_.find(memory_key(name, client_id));
-  if (found == ids_.end()) return std::nullopt;
+std::optional<event_memory::known> event_memory::find(std::string_view name, std::string_view client_id) const {
+  const auto found = known_.find(memory_key(name, client_id));
+  if (found == known_.end()) return std::nullopt;
   return found->second;
 }
 
 void event_memory::forget_before(time_point horizon, std::size_t at_most) {
-  for (; at_most > 0 && !oldest_first_.empty() && time_of(oldest_first_.front().id) < horizon; --at_most) {
+  for (; at_most > 0 && !oldest_first_.empty() && oldest_first_.front().event.accepted_at < horizon; --at_most) {
     const entry& oldest = oldest_first_.front();
-    if (const auto found = ids_.find(oldest.hash); found != ids_.end() && found->second == oldest.id) ids_.erase(found);
+    if (const auto found = known_.find(oldest.hash); found != known_.end() && found->second.id == oldest.event.id) known_.erase(found);
     oldest_first_.pop_front();
   }
+}
+
+void event_memory::pull_in(time_point now) {
+  for (auto& entry : oldest_first_) entry.event.accepted_at = std::min(entry.event.accepted_at, now);
+  for (auto& [key, event] : known_) event.accepted_at = std::min(event.accepted_at, now);
 }
 
 const storage::function_state_record* router_state::pause_of(std::string_view function) const {
@@ -414,7 +419,7 @@ compiled_filter compiled_filter::of(run_filter filter) {
 }
 
 std::string public_id(const storage::event_record& record) {
-  return record.client_id.empty() ? to_string(record.id) : record.client_id;
+  return record.client_id.empty() || record.client_id.starts_with(seed_prefix) ? to_string(record.id) : record.client_id;
 }
 
 scope_of::scope_of(const storage::event_record& record)

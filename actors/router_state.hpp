@@ -230,18 +230,24 @@ class run_queue {
 // Which (name, client id) pairs were accepted within the event memory. Holds hashes; the event's record decides. One thread.
 class event_memory {
  public:
-  void remember(std::string_view name, std::string_view client_id, const event_id& id, undo_log* undo);
-  [[nodiscard]] std::optional<event_id> find(std::string_view name, std::string_view client_id) const;
+  struct known {
+    event_id id{};
+    time_point accepted_at{};
+  };
+  void remember(std::string_view name, std::string_view client_id, const known& event, undo_log* undo);
+  [[nodiscard]] std::optional<known> find(std::string_view name, std::string_view client_id) const;
   // Forgets events accepted before `horizon`; a few at a time.
   void forget_before(time_point horizon, std::size_t at_most);
-  [[nodiscard]] std::size_t size() const noexcept { return ids_.size(); }
+  // The clock was ahead: what was accepted by it was accepted now at the latest.
+  void pull_in(time_point now);
+  [[nodiscard]] std::size_t size() const noexcept { return known_.size(); }
 
  private:
   struct entry {
     std::uint64_t hash;
-    event_id id;
+    known event;
   };
-  std::unordered_map<std::uint64_t, event_id> ids_;
+  std::unordered_map<std::uint64_t, known> known_;
   std::deque<entry> oldest_first_;
 };
 
@@ -308,6 +314,7 @@ struct router_state {
   event_memory memory{};
   std::vector<open_sweep> sweeps{};  // in their order
   purge_state purge{};
+  std::optional<time_point> timers_behind{};  // not all timers have been fired that were due when a turn for them came: set while others of these turns are to come
   std::size_t outbox_size{0};   // decisions beyond `outbox_seen`
   position outbox_seen{};       // decisions up to here have been looked at: those that are still stored cannot be routed
   storage::id_generator ids{};

@@ -60,11 +60,16 @@ void begin(run_state& state) {
   state.driver->begin(std::move(triggers), std::move(rows));
 }
 
-// What is recorded of the run is damaged: it is held until somebody cancels it or the next start tries again.
-void hold(run_actor* self, const std::string& why) {
+// The body is not begun. What is recorded of the run is damaged: it is held until somebody cancels it or the next start tries again. Or it could not be read
+// just now, which is no fault of the run: it is queued again.
+void give_back(run_actor* self, const error& why) {
   auto& state = self->state;
   state.driver->take(order_run{.run = state.run, .activation = state.activation, .order = order_kind::end});
-  post(state.router, advance_run{.run = state.run, .activation = state.activation, .next = next_kind::held, .held_because = why});
+  const bool is_damaged = why.code() == errc::store_corrupt;
+  post(state.router, advance_run{.run = state.run,
+                                 .activation = state.activation,
+                                 .next = is_damaged ? next_kind::held : next_kind::left,
+                                 .held_because = is_damaged ? why.what() : ""});
 }
 
 void deliver(run_actor* self, run_letter& letter) {
@@ -73,8 +78,8 @@ void deliver(run_actor* self, run_letter& letter) {
     try {
       begin(state);
     } catch (const error& e) {
-      if (e.code() != errc::store_corrupt) throw;
-      hold(self, e.what());
+      if (e.code() != errc::store_corrupt && !is_passing(e.code())) throw;
+      give_back(self, e);
     }
     return;
   }

@@ -23,6 +23,7 @@ struct environment {
   std::function<void(std::uint64_t)> before_commit{};  // see storage::store_options
   std::function<void(std::uint64_t)> after_commit{};
   std::function<void()> before_write{};
+  std::function<void()> before_read{};
   std::function<void(actors::limits&)> adjust_limits{};
   actors::order_watch watch{};
 

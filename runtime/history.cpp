@@ -234,7 +234,7 @@ class inquiry {
         rule.applies = false;
         rule.why += ", but the rule applied only until " + to_string(*stored.until);
       }
-      if (rule.applies && stored.timeout && incoming_.received_at > run_.created_at + *stored.timeout) {
+      if (rule.applies && stored.timeout && incoming_.received_at > actors::saturated(run_.created_at, *stored.timeout)) {
         rule.applies = false;
         rule.why += ", but the rule applied only for " + to_string(*stored.timeout) + " after the run's creation";
       }

@@ -44,11 +44,11 @@ event_info info_of(storage::event_record&& stored) {
 }
 
 // One snapshot's part of a page. False: there is no more.
-bool read_events(const storage::snapshot& snapshot, const event_filter& filter, std::size_t limit, event_page& page) {
+bool read_events(const storage::snapshot& snapshot, const event_filter& filter, std::size_t limit, event_page& page, const storage::damage_visitor& damaged) {
   const auto until = std::chrono::steady_clock::now() + time_a_snapshot;
   bool has_more = false;
   std::size_t seen = 0;
-  snapshot.each_event_before(filter.name, page.next.value_or(event_id{}), [&](const storage::event_record& stored) {
+  const auto visit = [&](const storage::event_record& stored) {
     if (filter.received_after && time_of(stored.id) < *filter.received_after) return false;
     if (page.events.size() == limit || seen == events_a_snapshot || std::chrono::steady_clock::now() > until) {
       has_more = true;
@@ -59,7 +59,8 @@ bool read_events(const storage::snapshot& snapshot, const event_filter& filter, 
     const bool is_system = stored.name.starts_with("inngest/") || stored.name.starts_with("caesura/");
     if (filter.system == system_events::included || !is_system) page.events.push_back(info_of(storage::event_record{stored}));
     return true;
-  });
+  };
+  snapshot.each_event_before(filter.name, page.next.value_or(event_id{}), visit, damaged);
   return has_more;
 }
 
@@ -77,7 +78,7 @@ event_page runtime::list_events(const event_filter& filter, const event_page_req
   const auto until = std::chrono::steady_clock::now() + time_a_page;
   bool has_more = true;
   while (has_more && page.events.size() < request.limit && std::chrono::steady_clock::now() < until) {
-    has_more = read_events(*state_->store().begin_read(), filter, request.limit, page);
+    has_more = read_events(*state_->store().begin_read(), filter, request.limit, page, state_->pass_over());
   }
   if (!has_more) page.next = std::nullopt;
   return page;
@@ -89,10 +90,11 @@ runtime_stats runtime::stats() const {
   runtime_stats stats{.waiting_commands = state_->waiting_commands(), .store_bytes = state_->store().file_size_bytes()};
   const auto snapshot = state_->store().begin_read();
   stats.open_runs = snapshot->live_count();
-  snapshot->each_live_status([&](run_status status) {
+  const auto count = [&](run_status status) {
     ++stats.open_by_status[status];
     return ++stats.counted < most_counted;
-  });
+  };
+  snapshot->each_live_status(count, state_->pass_over());
   return stats;
 }
 

@@ -48,7 +48,8 @@ void load_event_memory(actors::turn& turn) {
   auto ms = static_cast<std::uint64_t>(std::max<std::int64_t>(horizon.time_since_epoch().count(), 0));
   for (int i = 5; i >= 0; --i, ms >>= 8) from.bytes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(ms & 0xFF);
   const auto visit = [&](const storage::event_record& record) {
-    if (!record.client_id.empty() && record.depth == 0) state.memory.remember(record.name, record.client_id, record.id, nullptr);
+    if (record.client_id.empty() || record.depth != 0 || record.received_at < horizon) return true;
+    state.memory.remember(record.name, record.client_id, {record.id, std::min(record.received_at, now)}, nullptr);  // by a clock that was ahead: now at the latest
     return true;
   };
   turn.tx.each_event(from, visit, turn.tell_damage());

@@ -177,15 +177,20 @@ class inspection {
   }
 
   void check_concurrency() {
-    if (fn_.concurrency.size() > limits_.concurrency_entries) {
-      add("concurrency has " + std::to_string(fn_.concurrency.size()) + " entries; the limit is " + std::to_string(limits_.concurrency_entries));
+    const auto resting = static_cast<std::size_t>(std::ranges::count_if(fn_.concurrency, &concurrency::counts_resting));
+    const auto most = std::max(resting, fn_.concurrency.size() - resting);
+    if (most > limits_.concurrency_entries) {
+      add("concurrency has " + std::to_string(most) + (most == resting ? " entries that count whole runs; the limit is " : " entries; the limit is ") + std::to_string(limits_.concurrency_entries));
     }
     for (std::size_t i = 0; i < fn_.concurrency.size(); ++i) {
       const auto& entry = fn_.concurrency[i];
       const auto where = "concurrency[" + std::to_string(i) + "]";
       if (entry.limit == 0) add(where + ".limit is 0: no run could ever start; to stop a function, pause it");
       if (entry.is_shared && entry.key.empty()) add(where + ".key is empty: a group that functions share needs one, such as \"'gpu'\"");
-      if (entry.is_shared && i > 0 && fn_.concurrency[0].is_shared && fn_.concurrency[0].key == entry.key) add(where + " is the same group as concurrency[0]");
+      for (std::size_t j = 0; j < i; ++j) {
+        const auto& other = fn_.concurrency[j];
+        if (entry.is_shared && other.is_shared && other.key == entry.key) add(where + " is the same group as concurrency[" + std::to_string(j) + "]");
+      }
       if (entry.key.empty()) continue;
       const auto parsed = expression::compiled::parse(entry.key, expression::roots::event);
       if (const auto* fault = std::get_if<expression::fault>(&parsed)) {

@@ -17,7 +17,7 @@ namespace caesura {
 namespace {
 
 sent sent_of(actors::accepted_event accepted) {
-  auto id = accepted.client_id.empty() ? to_string(accepted.id) : std::move(accepted.client_id);
+  auto id = accepted.client_id.empty() || accepted.client_id.starts_with(seed_prefix) ? to_string(accepted.id) : std::move(accepted.client_id);
   return {.id = accepted.id, .event = std::move(id), .runs = std::move(accepted.runs), .is_duplicate = accepted.is_duplicate};
 }
 

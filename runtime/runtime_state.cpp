@@ -46,6 +46,7 @@ storage::store_options store_options_of(const options& options, const environmen
     result.before_commit = environment->before_commit;
     result.after_commit = environment->after_commit;
     result.before_write = environment->before_write;
+    result.before_read = environment->before_read;
   }
   return result;
 }
@@ -219,6 +220,7 @@ void runtime_state::add_places(std::vector<run_info>& runs) {
 void runtime_state::define(std::vector<function> functions) {
   auto table = register_functions(std::move(functions), limits_);
   admit();
+  const std::lock_guard alone{defining_};  // so that the table here is the router's
   ask<std::monostate>([&](auto reply) { return actors::define_functions{.functions = table, .reply = std::move(reply)}; }).value();
   const std::lock_guard lock{table_mutex_};
   table_ = std::move(table);
@@ -232,7 +234,7 @@ std::vector<function_info> runtime_state::functions() {
         known[record.function].id = record.function;
         return true;
       },
-      [this](const position&, const error& why) { tell_damage(why.what(), {}); });
+      pass_over());
   const auto table = [this] {
     const std::lock_guard lock{table_mutex_};
     return table_;

@@ -63,6 +63,10 @@ class runtime_state {
   [[nodiscard]] std::function<void(const std::string&, const run_id&)> damage_teller() {
     return [this](const std::string& text, const run_id& about) { tell_damage(text, about); };
   }
+  // The same, of a record that is no run's.
+  [[nodiscard]] storage::damage_visitor pass_over() {
+    return [this](const position&, const error& why) { tell_damage(why.what(), {}); };
+  }
   [[nodiscard]] std::vector<function_info> functions();
   [[nodiscard]] time_point now() const { return clock_.now(); }
   [[nodiscard]] std::uint64_t next_token() noexcept { return ++tokens_; }
@@ -93,6 +97,7 @@ class runtime_state {
   const actors::clock& clock_;
   observer_queue observers_;
   storage::store store_;
+  std::mutex defining_;
   mutable std::mutex table_mutex_;
   std::shared_ptr<const actors::function_table> table_;  // what the router has, or is about to have
   std::unique_ptr<actors::step_threads> own_steps_;

@@ -3,7 +3,9 @@
 #include <lmdb.h>
 
 #include <cerrno>
+#include <chrono>
 #include <memory>
+#include <thread>
 
 namespace caesura::storage {
 
@@ -103,8 +105,14 @@ std::size_t lmdb_environment::used_bytes() const {
 }
 
 lmdb_transaction::lmdb_transaction(const lmdb_environment& environment, access how) : environment_{environment} {
-  check(how == access::read ? "a read could not begin" : "a write could not begin",
-        mdb_txn_begin(environment.env_, nullptr, how == access::read ? MDB_RDONLY : 0, &txn_));
+  // Reads are short: where all of options.max_readers are taken, one is free within milliseconds. A thread that holds some itself must not wait for ever.
+  constexpr int tries = 1'000;
+  int code = MDB_READERS_FULL;
+  for (int left = tries; left > 0 && code == MDB_READERS_FULL; --left) {
+    if (left < tries) std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    code = mdb_txn_begin(environment.env_, nullptr, how == access::read ? MDB_RDONLY : 0, &txn_);
+  }
+  check(how == access::read ? "a read could not begin" : "a write could not begin", code);
 }
 
 lmdb_transaction::~lmdb_transaction() {

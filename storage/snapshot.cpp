@@ -94,10 +94,11 @@ void snapshot::each_live_run(const std::function<bool(const run_record&)>& visit
   });
 }
 
-void snapshot::each_live_status(const std::function<bool(run_status)>& visit) const {
+void snapshot::each_live_status(const std::function<bool(run_status)>& visit, const damage_visitor& damaged) const {
   transaction_->each_from(table::live_runs, {}, [&](std::string_view key, std::string_view value) {
-    const auto status = decode_status(table::live_runs, key, value);
-    return visit(status ? *status : decoded<run_record>(table::live_runs, key, value).status);  // which says what is wrong
+    if (const auto status = decode_status(table::live_runs, key, value)) return visit(*status);
+    const auto run = readable<run_record>(table::live_runs, key, value, damaged);  // which says what is wrong
+    return !run || visit(run->status);
   });
 }
 
@@ -108,24 +109,40 @@ void snapshot::each_event(const event_id& from, const std::function<bool(const e
   });
 }
 
-void snapshot::each_event_named(std::string_view name, const event_id& from,
-                                const std::function<bool(const event_record&)>& visit) const {
+namespace {
+
+// An entry of events_by_name: false when `visit` wants no more.
+bool visit_named(const lmdb_transaction& tx, const event_id& id, std::string_view name, const std::function<bool(const event_record&)>& visit, const damage_visitor& damaged) {
+  const auto bytes = tx.get(table::events, key_of(id));
+  if (!bytes) {
+    const error missing{errc::store_corrupt, "table events_by_name: event " + to_string(id) + " is not stored"};
+    if (!damaged) throw missing;
+    damaged(id_cast<position>(id), missing);
+    return true;
+  }
+  const auto event = readable<event_record>(table::events, key_of(id), *bytes, damaged);
+  return !event || event->name != name || visit(*event);  // two names may share a hash
+}
+
+}  // namespace
+
+void snapshot::each_event_named(std::string_view name, const event_id& from, const std::function<bool(const event_record&)>& visit,
+                                const damage_visitor& damaged) const {
   const std::uint64_t hash = hash_text(name);
   const auto prefix = key_of(hash);
   transaction_->each_from(table::events_by_name, hashed_key(hash, from), [&](std::string_view key, std::string_view) {
     if (!key.starts_with(prefix)) return false;
-    const auto id = id_of<event_id>(table::events_by_name, key);
-    const auto event = find_event(id);
-    if (!event) throw error{errc::store_corrupt, "table events_by_name: event " + to_string(id) + " is not stored"};
-    return event->name != name || visit(*event);  // two names may share a hash
+    return visit_named(*transaction_, id_of<event_id>(table::events_by_name, key), name, visit, damaged);
   });
 }
 
-void snapshot::each_event_before(std::string_view name, const event_id& before, const std::function<bool(const event_record&)>& visit) const {
+void snapshot::each_event_before(std::string_view name, const event_id& before, const std::function<bool(const event_record&)>& visit,
+                                 const damage_visitor& damaged) const {
   if (name.empty()) {
     const auto end = key_of(before);
     transaction_->each_before(table::events, before.is_nil() ? std::string_view{} : end, [&](std::string_view key, std::string_view value) {
-      return visit(decoded<event_record>(table::events, key, value));
+      const auto event = readable<event_record>(table::events, key, value, damaged);
+      return !event || visit(*event);
     });
     return;
   }
@@ -135,10 +152,7 @@ void snapshot::each_event_before(std::string_view name, const event_id& before, 
   last.bytes.fill(0xFF);  // beyond every id that is issued
   transaction_->each_before(table::events_by_name, hashed_key(hash, before.is_nil() ? last : before), [&](std::string_view key, std::string_view) {
     if (!key.starts_with(prefix)) return false;
-    const auto id = id_of<event_id>(table::events_by_name, key);
-    const auto event = find_event(id);
-    if (!event) throw error{errc::store_corrupt, "table events_by_name: event " + to_string(id) + " is not stored"};
-    return event->name != name || visit(*event);  // two names may share a hash
+    return visit_named(*transaction_, id_of<event_id>(table::events_by_name, key), name, visit, damaged);
   });
 }
 

@@ -85,6 +85,7 @@ store::store(store_options options) : state_{std::make_unique<state>(std::move(o
 store::~store() = default;
 
 std::unique_ptr<snapshot> store::begin_read() const {
+  if (const auto& hook = state_->options.before_read) hook();
   std::shared_lock guard{state_->reopening};
   auto transaction = std::make_unique<lmdb_transaction>(state_->opened(), access::read);
   return std::make_unique<guarded_snapshot>(std::move(guard), std::move(transaction));

@@ -19,13 +19,15 @@ namespace caesura::storage {
 struct store_options {
   std::string directory{};
   std::size_t map_size_bytes{std::size_t{1} << 40};  // halved down to 8 GiB when the address space refuses more
-  std::uint32_t max_readers{256};
+  std::uint32_t max_readers{256};                    // reads at a time: one more waits for its turn for up to a second
   // Called inside write_transaction::commit, just before and after LMDB commits, with the number of the commit (from 1, per open).
   // `before_commit` may throw to make the commit fail: the transaction is then aborted. For tests.
   std::function<void(std::uint64_t)> before_commit{};
   std::function<void(std::uint64_t)> after_commit{};
   // Called before each put and delete; may throw to make it fail. For tests.
   std::function<void()> before_write{};
+  // Called before each read begins, by its thread; may throw to make it fail. For tests.
+  std::function<void()> before_read{};
 };
 
 class store;
@@ -71,12 +73,14 @@ class snapshot {
   // Calls `visit` for each, in key order, until it returns false. Where `damaged` is given, it is told of what cannot be decoded, and the walk goes on.
   void each_definition(const std::function<bool(std::uint64_t, const definition_record&)>& visit, const damage_visitor& damaged = {}) const;
   void each_live_run(const std::function<bool(const run_record&)>& visit, const damage_visitor& damaged = {}) const;
-  void each_live_status(const std::function<bool(run_status)>& visit) const;
+  void each_live_status(const std::function<bool(run_status)>& visit, const damage_visitor& damaged = {}) const;
   void each_event(const event_id& from, const std::function<bool(const event_record&)>& visit, const damage_visitor& damaged = {}) const;
   // Events with this name whose id is >= `from`, oldest first.
-  void each_event_named(std::string_view name, const event_id& from, const std::function<bool(const event_record&)>& visit) const;
+  void each_event_named(std::string_view name, const event_id& from, const std::function<bool(const event_record&)>& visit,
+                        const damage_visitor& damaged = {}) const;
   // Events with this name (empty: all) whose id is < `before` (nil: from the newest), newest first.
-  void each_event_before(std::string_view name, const event_id& before, const std::function<bool(const event_record&)>& visit) const;
+  void each_event_before(std::string_view name, const event_id& before, const std::function<bool(const event_record&)>& visit,
+                         const damage_visitor& damaged = {}) const;
   void each_sweep(const std::function<bool(const position&, const sweep_record&)>& visit, const damage_visitor& damaged = {}) const;
   // Those beyond `after`.
   void each_outbox(const position& after, const std::function<bool(const position&, const outbox_record&)>& visit, const damage_visitor& damaged = {}) const;

@@ -237,11 +237,30 @@ value evaluation::arithmetic(const node& n) {
     if (n.kind == node_kind::divide) return of_real(x / y);
     return fail(n, "% takes integers");
   }
-  if (n.kind == node_kind::add && a.type == type::text && b.type == type::text) {
+  if (n.kind == node_kind::add && (a.type == type::text || b.type == type::text)) {
     if (!charge(n, weight(a) + weight(b))) return error_value();
-    return keep(std::string{a.text} + std::string{b.text});
+    const auto left = part_of_text(a);
+    const auto right = part_of_text(b);
+    if (left && right) return keep(*left + *right);
   }
   return times(n, a, b);
+}
+
+// What a text is joined with: 5.0 reads as 5, because JSON does not tell them apart.
+std::optional<std::string> evaluation::part_of_text(const value& v) const {
+  constexpr double exact = 9007199254740992.0;
+  switch (v.type) {
+    case type::text: return std::string{v.text};
+    case type::boolean: return v.integer != 0 ? "true" : "false";
+    case type::integer: return std::to_string(v.integer);
+    case type::unsigned_integer: return std::to_string(v.unsigned_integer);
+    case type::real:
+      if (std::abs(v.real) < exact && v.real == std::trunc(v.real)) return std::to_string(static_cast<std::int64_t>(v.real));
+      return nlohmann::json(v.real).dump();
+    case type::missing:
+    case type::null: return is_key_ ? std::optional{std::string{}} : std::nullopt;
+    default: return std::nullopt;
+  }
 }
 
 value evaluation::integers(const node& n, std::int64_t a, std::int64_t b) {

@@ -16,7 +16,10 @@ namespace caesura::expression {
 // everything is an error. No clock, no exception, no heap for plain comparisons.
 class evaluation {
  public:
-  evaluation(const event_scope& event, const event_scope* second, std::size_t budget) : event_{event}, second_{second}, budget_{budget} {}
+  // `is_key`: what comes out is compared with that of other events, so that a text is joined to what is missing as if that were not asked for. A condition fails
+  // over it, lest it hold for an event that has nothing to do with it.
+  evaluation(const event_scope& event, const event_scope* second, std::size_t budget, bool is_key = false)
+      : event_{event}, second_{second}, budget_{budget}, is_key_{is_key} {}
 
   [[nodiscard]] value run(const node& n);
   // The first error met; its position is that of the node.
@@ -34,6 +37,7 @@ class evaluation {
   value ordering(const node& n);
   value membership(const node& n);
   value arithmetic(const node& n);
+  [[nodiscard]] std::optional<std::string> part_of_text(const value& v) const;
   value integers(const node& n, std::int64_t a, std::int64_t b);
   value times(const node& n, const value& a, const value& b);
   value minus(const node& n);
@@ -48,6 +52,7 @@ class evaluation {
   const event_scope& event_;
   const event_scope* const second_;  // async or run
   std::size_t budget_;
+  const bool is_key_;
   std::string error_;
   std::vector<value> variables_;
   std::deque<std::string> texts_;

@@ -98,7 +98,7 @@ std::string text_of(const node& path) {
 
 std::optional<document> compiled::value_of(const event_scope& event) const {
   if (!root_) return std::nullopt;
-  evaluation evaluated{event, nullptr, root_->cost};
+  evaluation evaluated{event, nullptr, root_->cost, true};
   const value result = evaluated.run(*root_->tree);
   if (result.type == type::error || result.type == type::missing) return std::nullopt;
   return document_of(result);

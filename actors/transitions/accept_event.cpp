@@ -45,11 +45,10 @@ accepted_event answer_of(const storage::event_record& record, bool is_duplicate)
 // The record of an earlier event with this name and id within the event memory. Throws error{duplicate_id} when its data differs.
 std::optional<storage::event_record> find_duplicate(turn& now, const event& value) {
   if (value.id.empty()) return std::nullopt;
-  const auto id = now.state.memory.find(value.name, value.id);
-  if (!id) return std::nullopt;
-  auto earlier = now.tx.find_event(*id);
+  const auto known = now.state.memory.find(value.name, value.id);
+  if (!known || known->accepted_at + now.state.limits.event_memory <= now.now) return std::nullopt;
+  auto earlier = now.tx.find_event(known->id);
   if (!earlier || earlier->name != value.name || earlier->client_id != value.id) return std::nullopt;
-  if (earlier->received_at + now.state.limits.event_memory <= now.now) return std::nullopt;
   if (earlier->data != value.data) {
     throw error{errc::duplicate_id, "event \"" + value.name + "\" with id \"" + value.id +
                                         "\" was accepted with other data within the last 24 h: give the new one an id of its own"};
@@ -128,7 +127,7 @@ accepted_event accept_event(turn& now, const event& value, std::uint8_t depth) {
   if (value.id.empty()) return accepted;
   constexpr std::size_t forgotten_for_one = 16;  // more than is taken, so that what has piled up goes, too
   now.state.memory.forget_before(now.now - now.state.limits.event_memory, forgotten_for_one);
-  now.state.memory.remember(value.name, value.id, accepted.id, &now.state.undo);
+  now.state.memory.remember(value.name, value.id, {accepted.id, now.now}, &now.state.undo);
   return accepted;
 }
 

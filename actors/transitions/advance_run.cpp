@@ -138,17 +138,20 @@ void apply(turn& now, const advance_run& command) {
     replace_run(now, *run, std::move(after));  // the actor is told, and has a last word to say
     return;
   }
+  auto limit = over_limit(now.state, after, 0, 0);
   if (command.in_flight == 0) {
     // The cancel rule: results are recorded, and nothing comes after them, not even completion.
     if (after.cancelled_by && !(is_planted(fault::completion_beats_cancel) && command.next == next_kind::completed)) {
       end_run(now, *run, std::move(after), run_status::cancelled);
       return;
     }
-    if (auto limit = over_limit(now.state, after, 0, 0)) {
+    if (limit) {
       after.error = std::move(limit);
       end_run(now, *run, std::move(after), run_status::failed);
       return;
     }
+  } else if (limit) {  // what executes is recorded still; nothing further starts, and with the last word the run fails
+    now.out.emplace_back(order_run{.run = run->id, .activation = command.activation, .order = order_kind::leave});
   }
   go_on(now, *run, std::move(after), command);
   cancel_losers(now, losers);

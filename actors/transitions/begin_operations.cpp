@@ -12,7 +12,8 @@ namespace {
 // What one suspension makes of a run: its pending operations and those that are finished at once.
 class beginning {
  public:
-  beginning(turn& now, const run_ptr& run, const advance_run& command) : now_{now}, before_{run}, after_{*run} {
+  beginning(turn& now, const run_ptr& run, const advance_run& command)
+      : now_{now}, before_{run}, after_{*run}, is_held_{is_held_by_pause(now.state, *run) && !is_planted(fault::pause_ignored)} {
     after_.pending.clear();
     after_.any_from = command.is_any ? std::optional{std::min(command.rows_seen, after_.step_count)} : std::nullopt;
     after_.goes_on_at_first = command.goes_on_at_first;
@@ -42,7 +43,9 @@ class beginning {
       case step_kind::sleep: begin_sleep(request); return;
       case step_kind::wait_for_event: begin_wait(request); return;
       case step_kind::invoke: begin_invoke(request); return;
-      case step_kind::send_event: sends_.push_back(&request); return;
+      case step_kind::send_event:
+        if (!is_held_) sends_.push_back(&request);
+        return;
     }
   }
 
@@ -54,10 +57,14 @@ class beginning {
 
   // Stores what was begun, then takes signals over, invokes and sends: each may hit this very run. Null when the run ended over it.
   run_ptr store() {
-    (void)withdraw_losers(after_);  // children are invoked below, if nothing is decided
+    const auto losers = withdraw_losers(after_);  // that an earlier activation invoked; others are invoked below, if nothing is decided
     const bool is_over = is_decided(after_);
     // A step that is executed for the first time leaves nothing in the record: then it stands as it was just written, with the rows before.
     auto run = after_ == *before_ ? before_ : replace_run(now_, *before_, std::move(after_));
+    if (!losers.empty()) {
+      cancel_losers(now_, losers);
+      run = settle_sweeps(now_, find_live(now_, before_->id));
+    }
     if (is_over) return run;
     for (const auto& event : taken_over_) {
       run = take_over(event);
@@ -210,6 +217,8 @@ class beginning {
   void begin_invoke(const operation_request& request) {
     if (const auto* before = earlier(request)) {
       after_.pending.push_back(*before);
+    } else if (is_held_) {
+      return;
     } else if (now_.state.functions->find(request.function) == nullptr) {
       refuse(request, invoke_error::unknown_function, "function \"" + request.function + "\" is not registered in this process");
     } else if (now_.state.pause_of(request.function) != nullptr) {
@@ -268,14 +277,15 @@ class beginning {
     std::size_t looked_at = 0;
     const std::size_t limit = now_.state.limits.look_back_events;
     std::optional<storage::event_record> found;
-    now_.tx.each_event_named(request.event, from, [&](const storage::event_record& record) {
+    const auto look_at = [&](const storage::event_record& record) {
       if (record.id <= from) return true;
       if (++looked_at > limit) return false;
       const scope_of incoming{record};
       const auto verdict = rule.is_always_true() ? expression::verdict{.matches = true} : rule.matches(*trigger, &*incoming);
       if (verdict.matches) found = record;
       return !found;
-    });
+    };
+    now_.tx.each_event_named(request.event, from, look_at, now_.tell_damage());
     if (found) {
       consume(after_, *found);
       finish({.id = request.step,
@@ -324,6 +334,7 @@ class beginning {
   turn& now_;
   run_ptr before_;
   storage::run_record after_;
+  bool is_held_;                   // nothing is sent or invoked: the next activation asks for it again
   std::bitset<256> slots_;         // of the waits that go on and of those begun here: each has its own
   std::vector<std::string> late_;  // steps that are recorded, and the body did not know it
   std::optional<recorded_error> conflict_;
@@ -344,6 +355,13 @@ run_ptr settle_signals(turn& now, const run_ptr& run, const advance_run& command
   return has_signals ? settle_sweeps(now, find_live(now, run->id)) : run;
 }
 
+// What the suspension will at least record. Rows that the body did not know may be some of these.
+std::size_t rows_to_come(const storage::run_record& run, const advance_run& command) {
+  const auto unknown = run.step_count - std::min(command.rows_seen, run.step_count);
+  const auto asked = command.is_any ? std::min<std::size_t>(command.operations.size(), 1) : command.operations.size();
+  return asked - std::min<std::size_t>(unknown, asked);
+}
+
 // Nothing further starts. The run is as `after` says, at once or, while something executes, once the actor has told what came of it.
 void leave(turn& now, const run_ptr& run, storage::run_record after, const advance_run& command) {
   const auto activation = now.state.live.find(run->id)->activation;
@@ -361,7 +379,7 @@ void leave_for_next_start(turn& now, const run_ptr& run, const advance_run& comm
   leave(now, run, std::move(after), command);
 }
 
-// The function is paused: what was begun is kept, nothing further starts until it is resumed.
+// The function is paused: the waits and sleeps that were begun are kept, nothing further starts until it is resumed.
 void hold_here(turn& now, const run_ptr& run, const advance_run& command) {
   auto after = *run;
   mark_paused(now.state, after);
@@ -380,6 +398,12 @@ void begin_operations(turn& now, run_ptr run, const advance_run& command) {
   if (run == nullptr) return;
   if (run->cancelled_by) {
     honour_cancel(now, run, command);
+    return;
+  }
+  if (auto limit = over_limit(now.state, *run, rows_to_come(*run, command), 0)) {
+    auto after = *run;
+    after.error = std::move(limit);
+    end_run(now, *run, std::move(after), run_status::failed);
     return;
   }
   beginning begun{now, run, command};

@@ -220,7 +220,16 @@ bulk_id begin_bulk(turn& now, bulk_record job) {
   return id_cast<bulk_id>(place);
 }
 
+void pull_in_bulks(turn& now) {
+  for (const auto& sweep : now.state.sweeps) {
+    if (!sweep.job || !sweep.job->next_at || *sweep.job->next_at <= now.now) continue;
+    remember(now, sweep.job);
+    sweep.job->next_at = now.now;
+  }
+}
+
 void reopen_bulk(turn& now, const position& place, bulk_record job) {
+  if (job.next_at) job.next_at = std::min(*job.next_at, now.now);  // the clock may have been ahead
   auto pinned = job.plan.is_nil() ? std::nullopt : std::optional{now.tx.readable_plan_ids(job.plan, job.counts.total, now.tell_damage())};
   now.state.sweeps.push_back(sweep_of(place, std::move(job), std::move(pinned)));
 }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "actors/remote_frame.hpp"
 #include "actors/transitions/transitions.hpp"
 
 namespace caesura::actors {
@@ -26,9 +27,15 @@ void record_steps(turn& now, const run_ptr& run, const checkpoint_run& command) 
     rows.push_back({.id = step.id, .result = step.result, .error = step.error, .started_at = now.now, .ended_at = now.now, .name = step.name});
   }
   if (rows.empty()) return;
+  std::size_t bytes = 0;
+  for (const auto& row : rows) bytes += row.result.bytes().size();
+  if (const auto limit = over_limit(now.state, *run, rows.size(), bytes)) throw error{errc::invalid_argument, limit->message};  // the call's answer fails the run
   for (const auto& row : rows) {
     append_row(now, after, row);
     std::erase_if(after.pending, [&](const storage::pending_record& p) { return p.step == row.id; });
+  }
+  for (auto& p : after.pending) {
+    if (remote_frame::is_call(p.step)) p.failed_attempts = 0;  // recorded steps begin a new count
   }
   const bool is_cancelled = after.cancelled_by.has_value();
   replace_run(now, *run, std::move(after));

@@ -16,22 +16,10 @@ storage::step_record elapsed(turn& now, const storage::pending_record& pending) 
   return row;
 }
 
-// timeouts.start or timeouts.finish has passed.
-void pass_deadline(turn& now, const storage::run_record& run) {
-  const auto& def = now.state.definition_of(run).record;
-  const bool is_start = !run.started_at;
-  const auto limit = is_start ? def.start_timeout : def.finish_timeout;
-  request_cancel(now, run,
-                 {.source = cancel_source::timeout,
-                  .reason = std::string{is_start ? "timeouts.start: no first step within " : "timeouts.finish: not ended within "} +
-                            to_string(limit.value_or(duration{0})),
-                  .requested_at = now.now});
-}
-
 // Sleeps end, waits time out, failed steps may be tried again.
 void fire(turn& now, const run_ptr& run) {
-  if (run->deadline && *run->deadline <= now.now && !run->cancelled_by) {
-    pass_deadline(now, *run);
+  if (is_overdue(now, *run) && !run->cancelled_by) {
+    request_cancel(now, *run, overdue(now, *run));
     return;
   }
   if (run->status == run_status::scheduled) {
@@ -59,8 +47,16 @@ void fire(turn& now, const run_ptr& run) {
   cancel_losers(now, losers);
 }
 
+void set_behind(turn& now, std::optional<time_point> until) {
+  auto& behind = now.state.timers_behind;
+  if (behind == until) return;
+  now.state.undo.add([&behind, before = behind] { behind = before; });
+  behind = until;
+}
+
 void fire_runs(turn& now) {
   auto& timers = now.state.timers;
+  set_behind(now, std::nullopt);
   for (std::size_t left = now.state.limits.timers_per_turn; left > 0 && !timers.empty(); --left) {
     const auto [due, id] = *timers.begin();
     if (due > now.now) return;
@@ -73,6 +69,7 @@ void fire_runs(turn& now) {
       timers.erase(timers.begin());
     }
   }
+  if (!timers.empty() && timers.begin()->first <= now.now) set_behind(now, now.now);
 }
 
 }  // namespace

@@ -53,6 +53,7 @@ void apply(turn& now, const pause_function& command) {
   auto& state = now.state;
   refuse_unknown(state, command.function);
   const auto* before = state.pause_of(command.function);
+  const auto before_mode = before == nullptr ? pause_mode::let_finish : before->mode;  // the record is replaced below
   paused_function answer{.was_paused = before != nullptr};
   storage::function_state_record after{.is_paused = true, .mode = command.mode, .changed_at = now.now, .reason = command.reason};
   if (before != nullptr) {  // asked again: the pause began when it began, what it does may change
@@ -64,6 +65,7 @@ void apply(turn& now, const pause_function& command) {
   }
   set_function_state(now, command.function, after);
   if (command.mode == pause_mode::hold) hold_live_runs(now, command.function);
+  if (command.mode == pause_mode::let_finish && before_mode == pause_mode::hold) try_held_runs(now, command.function, now.next_id<position>());
   if (command.mode == pause_mode::cancel) {
     const auto why = "function \"" + command.function + "\" was paused" + (command.reason.empty() ? "" : ": " + command.reason);
     answer.cancelling =

@@ -131,7 +131,9 @@ void apply(turn& now, const clock_jumped& command) {
   now.state.undo.add([&purge, before = purge] { purge = before; });
   purge.not_before = now.now + days{1};
   purge.next_at = purge.not_before;  // the earlier time may be far beyond, by a clock that was ahead
-  enter_flow(now);                   // so may the next ticks and openings
+  enter_flow(now);                   // so may the next ticks and openings,
+  pull_in_bulks(now);                // the next slices of jobs with a rate,
+  now.state.memory.pull_in(now.now);  // and what is remembered of events: without undo, as the clock has jumped whatever becomes of this command
   now.say("the clock jumped by " + to_string(command.by) + ": sleeps and timeouts follow it, and nothing is purged for a day");
 }
 

@@ -132,6 +132,16 @@ bool hold_if_blocked(turn& now, const storage::run_record& before, storage::run_
   return true;
 }
 
+// Instead of going on: its time was over when a turn for timers came that did not get to it.
+bool end_if_overdue(turn& now, const storage::run_record& before, storage::run_record& after) {
+  const auto& behind = now.state.timers_behind;
+  if (!behind || !before.deadline || *before.deadline > *behind) return false;
+  if (!after.cancelled_by) after.cancelled_by = overdue(now, before);
+  end_run(now, before, std::move(after), run_status::cancelled);
+  if (before.has_children) cancel_descendants(now, before.id, position{});
+  return true;
+}
+
 void mark_running(turn& now, storage::run_record& run) {
   run.status = run_status::running;
   run.due.reset();
@@ -278,6 +288,17 @@ run_ptr find_live(turn& now, const run_id& run) {
     now.say(e.what(), run);
     return nullptr;
   }
+}
+
+bool is_overdue(const turn& now, const storage::run_record& run) { return run.deadline && *run.deadline <= now.now; }
+
+cancellation overdue(const turn& now, const storage::run_record& run) {
+  const auto& def = now.state.definition_of(run).record;
+  const bool is_start = !run.started_at;
+  const auto limit = is_start ? def.start_timeout : def.finish_timeout;
+  return {.source = cancel_source::timeout,
+          .reason = std::string{is_start ? "timeouts.start: no first step within " : "timeouts.finish: not ended within "} + to_string(limit.value_or(duration{0})),
+          .requested_at = now.now};
 }
 
 bool is_held_by_pause(const router_state& state, const storage::run_record& run) {
@@ -440,6 +461,7 @@ run_id create_run(turn& now, const registered_function& fn, const storage::event
 }
 
 void start_or_queue(turn& now, const storage::run_record& before, storage::run_record after) {
+  if (end_if_overdue(now, before, after)) return;
   // Who is held makes nobody give way: a singleton decides once the run goes on.
   if (hold_if_blocked(now, before, after) || !settle_singleton(now, before)) return;
   if (may_start(now.state, before)) {
@@ -541,7 +563,7 @@ void dispatch_queue(turn& now) {
       continue;
     }
     auto after = *run;
-    if (hold_if_blocked(now, *run, after)) continue;
+    if (end_if_overdue(now, *run, after) || hold_if_blocked(now, *run, after)) continue;
     mark_running(now, after);
     give_actor(now, replace_run(now, *run, std::move(after)), std::nullopt);
   }

@@ -63,6 +63,10 @@ run_id create_run(turn& now, const registered_function& fn, const storage::event
 // Enters a queued run that has no actor (any more).
 void queue_run(router_state& state, const storage::run_record& run);
 
+// timeouts.start or timeouts.finish has passed; and what it is cancelled with.
+[[nodiscard]] bool is_overdue(const turn& now, const storage::run_record& run);
+[[nodiscard]] cancellation overdue(const turn& now, const storage::run_record& run);
+
 // True when the run's function is paused so that runs under way are held.
 [[nodiscard]] bool is_held_by_pause(const router_state& state, const storage::run_record& run);
 void mark_paused(const router_state& state, storage::run_record& run);
@@ -73,7 +77,8 @@ void set_function_state(turn& now, const std::string& function, const storage::f
 [[nodiscard]] std::vector<run_id> withdraw_losers(storage::run_record& run);
 void cancel_losers(turn& now, const std::vector<run_id>& children);
 
-// A run that may go on: gets an actor now if there is room, else waits in the queue. `after` is the record with everything but status.
+// A run that may go on: gets an actor now if there is room, else waits in the queue; one that is overdue ends instead. `after` is the record with everything but
+// status.
 void start_or_queue(turn& now, const storage::run_record& before, storage::run_record after);
 
 // A run at rest whose rest is over: its actor, if it still has one, is told `rows` and `retries`; else as start_or_queue.

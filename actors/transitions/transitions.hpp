@@ -66,6 +66,8 @@ run_ptr hit_by_tree(turn& now, run_ptr run, const open_sweep& sweep);
 bulk_id begin_bulk(turn& now, storage::bulk_record job);
 // For recovery: the job goes on where it was.
 void reopen_bulk(turn& now, const position& place, storage::bulk_record job);
+// Jobs with a rate that wait for a time of a clock that was ahead go on now.
+void pull_in_bulks(turn& now);
 run_ptr hit_by_bulk(turn& now, run_ptr run, const open_sweep& sweep);
 // A run that a bulk job found executing has ended.
 void count_cancelled(turn& now, const bulk_id& bulk);

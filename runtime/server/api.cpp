@@ -103,7 +103,7 @@ void check_key(const api_parts& parts, const request& asked) {
   const auto given = asked.headers.get("authorization");
   constexpr std::string_view scheme = "Bearer ";
   const auto is_given = [&](const std::string& key) {
-    return given.starts_with(scheme) && http::equal_in_constant_time(std::string_view{given}.substr(scheme.size()), key);
+    return given.starts_with(scheme) && http::equal_in_constant_time(http::without_prefix(std::string_view{given}.substr(scheme.size())), http::without_prefix(key));
   };
   if (std::ranges::none_of(parts.hashed_keys, is_given)) {
     throw refusal{401, "the header authorization carries neither the hashed signing key nor its fallback"};

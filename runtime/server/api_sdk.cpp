@@ -24,7 +24,7 @@ void add_seeded_ids(const http::request& asked, std::vector<event>& events) {
   const auto seed = asked.headers.get("x-inngest-event-id-seed");
   if (seed.empty() || seed.size() > 100) return;
   for (std::size_t i = 0; i < events.size(); ++i) {
-    if (events[i].id.empty()) events[i].id = "seed-" + http::sha256_hex(seed + "/" + std::to_string(i)).substr(0, 32);
+    if (events[i].id.empty()) events[i].id = std::string{seed_prefix} + http::sha256_hex(seed + "/" + std::to_string(i)).substr(0, 32);
   }
 }
 
@@ -50,7 +50,12 @@ response synced(const api_parts& parts, const std::string& url, const http::outc
   const auto* told = std::get_if<http::response>(&outcome);
   if (told == nullptr) throw refusal{502, "the app could not be asked: " + std::get<http::failure>(outcome).text};
   if (told->status != 200) throw refusal{502, "the app at " + url + " answered with status " + std::to_string(told->status) + ": " + told->body.substr(0, 500)};
-  if (kind_of_sync(*told) == "out_of_band") return enveloped({{"kind", "out_of_band"}, {"url", url}});  // it has registered by itself
+  if (kind_of_sync(*told) == "out_of_band") {
+    // The Python SDK answers well whatever its registration came to, with what this server answered.
+    const auto body = json::parse(told->body, nullptr, false);
+    if (body.is_object() && body.contains("error")) throw refusal{502, "the app at " + url + " could not register: " + told->body.substr(0, 500)};
+    return enveloped({{"kind", "out_of_band"}, {"url", url}});  // it has registered by itself
+  }
   if (!parts.signing_keys.empty()) {
     const auto now = static_cast<std::int64_t>(std::time(nullptr));
     if (http::verify_signature(told->headers.get("x-inngest-signature"), told->body, parts.signing_keys, now) != http::signature_check::valid) {

@@ -75,11 +75,10 @@ void app_link::write_and_send(const std::shared_ptr<call_out>& out, remote::call
     return end(*out, failed(std::string{"the call cannot be written: "} + e.what()));
   }
   constexpr std::size_t fields = 5;  // with a signature
-  auto name = request_id_of(value);
   request.headers.reserve(fields);
   request.headers.add("x-run-id", to_string(value.run));
-  request.headers.add("x-inngest-job-id", name);
-  request.headers.add("x-request-id", std::move(name));
+  request.headers.add("x-inngest-job-id", job_id_of(value));
+  request.headers.add("x-request-id", request_id_of(value));
   request.headers.add("x-inngest-step-id", std::move(value.step));
   send_signed(std::move(request), 0, [this, out](http::outcome outcome) { take(out, std::move(outcome)); });
 }
@@ -113,13 +112,26 @@ std::string app_link::body_of(const remote::call& value) const {
 }
 
 void app_link::ask_to_register(const std::string& url, std::function<void(http::outcome)> done) {
-  std::string body = "{\"url\":";
-  http::append_json_text(body, url);
-  http::outgoing request{.method = "PUT", .url = url, .body = body + "}", .timeout = std::chrono::seconds{10}};
-  request.headers.add("content-type", "application/json");
-  request.headers.add("x-inngest-server-kind", "dev");
-  request.headers.add("x-inngest-sync-kind", "in_band");
-  send_signed(std::move(request), 0, std::move(done));
+  const auto request_of = [&](bool is_in_band) {
+    std::string body = "{\"url\":";
+    http::append_json_text(body, url);
+    http::outgoing request{.method = "PUT", .url = url, .body = body + "}", .timeout = std::chrono::seconds{10}};
+    request.headers.add("content-type", "application/json");
+    request.headers.add("x-inngest-server-kind", "dev");
+    if (is_in_band) request.headers.add("x-inngest-sync-kind", "in_band");
+    return request;
+  };
+  if (!settings_.signing_keys.empty()) {
+    send_signed(request_of(true), 0, std::move(done));
+    return;
+  }
+  // The Python SDK tells its functions in its answer to whoever signs, and else registers by itself.
+  send(request_of(true), [this, by_itself = request_of(false), done = std::move(done)](http::outcome outcome) mutable {
+    constexpr int unauthorized = 401;
+    const auto* const told = std::get_if<http::response>(&outcome);
+    if (told == nullptr || told->status != unauthorized) return done(std::move(outcome));
+    send(std::move(by_itself), std::move(done));
+  });
 }
 
 void app_link::send_signed(http::outgoing request, std::size_t key, std::function<void(http::outcome)> done) {

@@ -141,6 +141,7 @@ std::vector<concurrency> read_concurrency(const json& value, const std::string& 
   if (value.is_array()) {
     for (const auto& entry : value) read_limit(entry, where, limits, faults);
   } else if (value.is_object() && (value.contains("fn") || value.contains("step"))) {
+    const option_reader option{value, where, {"fn", "step"}, faults};
     for (const auto& entry : value.value("step", json::array())) read_limit(entry, where + ".step", limits, faults);
     const auto held = limits.size();
     for (const auto& entry : value.value("fn", json::array())) read_limit(entry, where + ".fn", limits, faults);
@@ -205,7 +206,7 @@ std::optional<duration> delay_until(const std::string& text) {
   const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), seconds);
   if (wrong == std::errc{} && end == text.data() + text.size()) return std::chrono::seconds{std::clamp<std::int64_t>(seconds, 1, 86'400)};
   if (const auto time = parse_time(text)) {
-    return std::max(std::chrono::duration_cast<duration>(*time - std::chrono::system_clock::now()), duration{std::chrono::seconds{1}});
+    return std::max(*time - wall_clock(), duration{std::chrono::seconds{1}});
   }
   return std::nullopt;
 }
@@ -290,7 +291,9 @@ class answer_reader {
       invoke.function = text_in(op.opts, "function_id");
       set_timeout(invoke, op);
       const auto payload = member_of(op.opts, "payload");
-      if (const auto data = member_of(payload, "data"); !data.is_missing()) invoke.data = copy_of(data);
+      const auto data = member_of(payload, "data");
+      if (!data.is_missing()) invoke.data = copy_of(data);
+      if (invoke.data.is_null()) invoke.data = document(json::object());
       if (const auto* const lost = member_not_kept(copy_of(payload).json())) refuse("InvokeFunction: payload." + not_kept(lost));
     } else if (code == "RunComplete") {
       answer_.is_completed = true;
@@ -370,11 +373,17 @@ document read_if_json(std::string_view text) try {
   return {};
 }
 
-// A response that was streamed says in its body what it would have said.
+// A response that was streamed says in its body what it would have said: the TypeScript SDK with the inner body as text and headers, the Go SDK with it as it is,
+// which may be a text, too, and members in place of two headers.
 std::optional<http::response> unwrapped(const http::response& response) {
   const auto body = json::parse(response.body, nullptr, false);
   if (!body.is_object() || !body.contains("status")) return std::nullopt;
   http::response inner{.status = body.value("status", 500), .headers = response.headers, .body = text_in(body, "body")};
+  if (const auto* const told = object_in(body, "body"); told != nullptr && !told->is_null()) {
+    if (!told->is_string() || !json::accept(inner.body)) inner.body = told->dump();
+  }
+  if (const auto* const no_retry = object_in(body, "noRetry"); no_retry != nullptr && *no_retry == true) inner.headers.set(std::string{answer_header::no_retry}, "true");
+  if (auto retry_at = text_in(body, "retryAt"); !retry_at.empty()) inner.headers.set(std::string{answer_header::retry_after}, std::move(retry_at));
   if (const auto* headers = object_in(body, "headers"); headers != nullptr && headers->is_object()) {
     for (const auto& [name, value] : headers->items()) {
       if (value.is_string()) inner.headers.set(name, value.get<std::string>());
@@ -418,19 +427,24 @@ void add_value(std::string& text, const document& value) {
   }
 }
 
+// As the app told it, with what some SDKs do not read an error without: what lacks a name is a value to Python's, and what lacks data to Go's.
+json whole_error(const step_info& row) {
+  auto told = row.result.is_object() ? row.result.json() : json::object();
+  for (const auto& [name, text] : {std::pair{"name", &row.error->name}, std::pair{"message", &row.error->message}}) {
+    if (!told.contains(name) || !told[name].is_string()) told[name] = *text;
+  }
+  if (told.contains("stack") && !told["stack"].is_string()) told.erase("stack");
+  if (row.kind == step_kind::run && !told.contains("data")) told["data"] = nullptr;
+  return told;
+}
+
 void add_error(std::string& text, const step_info& row) {
   text += "{\"error\":";
   if (row.kind == step_kind::invoke && row.error->name == invoke_error::timed_out) {
     text += R"({"name":"InngestInvokeTimeoutError","message":"Timed out waiting for invoked function to complete",)"
             R"("error":"InngestInvokeTimeoutError: Timed out waiting for invoked function to complete"})";
-  } else if (row.result.is_object()) {
-    add_value(text, row.result);
   } else {
-    text += "{\"name\":";
-    http::append_json_text(text, row.error->name);
-    text += ",\"message\":";
-    http::append_json_text(text, row.error->message);
-    text += '}';
+    text += whole_error(row).dump();
   }
   text += '}';
 }
@@ -476,7 +490,7 @@ app_registration read_registration(const document& body) {
   std::vector<std::string> faults;
   app_registration app;
   if (!json.is_object()) throw error{errc::invalid_argument, "the body of a registration is an object"};
-  app = {.name = text_in(json, "appName"), .url = text_in(json, "url"), .sdk = text_in(json, "sdk")};
+  app = {.name = json.contains("appName") ? text_in(json, "appName") : text_in(json, "appname"), .url = text_in(json, "url"), .sdk = text_in(json, "sdk")};
   if (app.name.empty()) faults.emplace_back("appName is missing");
   const auto functions = json.value("functions", json::array());
   if (!functions.is_array()) faults.emplace_back("functions is no list");
@@ -530,11 +544,13 @@ std::string steps_body(const std::vector<step_info>& steps) {
   return text;
 }
 
-std::string request_id_of(const remote::call& call) {
-  auto id = absl::StrCat(to_string(call.run), "-", call.steps.size(), "-", call.attempt);
+std::string job_id_of(const remote::call& call) {
+  auto id = absl::StrCat(to_string(call.run), "-", call.steps.size());
   if (call.step != remote::next_call) absl::StrAppend(&id, "-", storage::hash_text(call.step));  // one of several that are called side by side
   return id;
 }
+
+std::string request_id_of(const remote::call& call) { return absl::StrCat(job_id_of(call), "-", call.attempt); }
 
 std::string call_body(const remote::call& call) {
   constexpr std::size_t usual_bytes = 1'000;  // a little less than what malloc keeps at hand for a thread
@@ -570,7 +586,7 @@ std::string call_body(const remote::call& call) {
     http::append_json_text(text, call.steps[i].id);
   }
   absl::StrAppend(&text, "],\"current\":", steps, "},\"qi_id\":\"", call.activation, "\",\"request_id\":\"", request, "\",\"generation_id\":", call.activation,
-                  ",\"job_id\":\"", request, "\",\"disable_immediate_execution\":", call.plans_only ? "true" : "false",
+                  ",\"job_id\":\"", job_id_of(call), "\",\"disable_immediate_execution\":", call.plans_only ? "true" : "false",
                   ",\"use_api\":", uses_api, "},\"version\":-1,\"use_api\":", uses_api, "}");
   return text;
 }
@@ -602,8 +618,12 @@ answer read_response(const http::response& response) try {
     if (response.status == 206) return read_operations(response);
     return {.is_completed = true, .output = response.body.empty() ? document{} : http::parse_json(response.body)};
   }
-  auto failed = failed_attempt("Error", "the app answered with status " + std::to_string(response.status));
-  if (auto body = read_if_json(response.body); body.is_object()) {
+  constexpr std::size_t longest_page = 1'000;  // what is no SDK's: a framework's page about an error, say
+  const auto status = "the app answered with status " + std::to_string(response.status);
+  auto failed = failed_attempt("Error", response.body.empty() ? status : status + ": " + response.body.substr(0, longest_page));
+  auto body = read_if_json(response.body);
+  if (document_view{body.bytes()}.kind() == value_kind::text) failed.error->message = document_view{body.bytes()}.text();
+  if (body.is_object()) {
     const auto told = error_of(document_view{body.bytes()});
     if (!told.message.empty()) failed.error = told;
     failed.is_stale = told.name == "StaleDispatchError";  // its checkpoint was answered with 409

@@ -45,7 +45,8 @@ struct app_registration {
 // The URL of a call of `step` of a function whose asking call goes to `url`: the parameter stepId says which. nullopt: it is no URL.
 [[nodiscard]] std::optional<std::string> url_of_step(std::string_view url, std::string_view step);
 
-// Names one attempt of one call, in its body and for the headers x-request-id and x-inngest-job-id.
+// Names a call, whichever attempt it is, and one attempt of it: for its body, and for the headers x-inngest-job-id and x-request-id.
+[[nodiscard]] std::string job_id_of(const remote::call& call);
 [[nodiscard]] std::string request_id_of(const remote::call& call);
 
 // The body of a call request. State of more than 4 MiB is left out: the SDK asks for it (use_api).

@@ -1,11 +1,13 @@
 #include "runtime/server/server.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <utility>
 
 #include "runtime/registry.hpp"
 #include "runtime/server/api.hpp"
+#include "runtime/server/api_call.hpp"
 #include "runtime/server/api_views.hpp"
 #include "runtime/server/app_link.hpp"
 #include "runtime/server/app_registry.hpp"
@@ -69,10 +71,12 @@ class server::core {
   explicit core(server_options given)
       : options_{std::move(given)},
         apps_{checked(options_).directory},
+        allowed_hosts_{allowed_hosts_of(options_)},
         keys_{keys_of(options_)},
         feed_{{.clients = options_.stream_clients, .queued_bytes = options_.stream_queue_bytes, .heartbeat = options_.stream_heartbeat}},
         workers_{options_.workers},
         link_{link_settings(), workers_, loop_},
+        listener_{std::in_place, listening(), [this](http::request&& request, const http::responder& respond) { handle(std::move(request), respond); }, loop_},
         runtime_{std::in_place, runtime_options(), functions()},
         parts_{.runtime = *runtime_,
                .apps = apps_,
@@ -82,20 +86,13 @@ class server::core {
                .ask_app = [this](const std::string& url, std::function<void(http::outcome)> done) { link_.ask_to_register(url, std::move(done)); },
                .post = [this](std::function<void()> work) { workers_.post(std::move(work)); },
                .event_keys = options_.event_keys,
-               .allowed_hosts = allowed_hosts_of(options_),
+               .allowed_hosts = allowed_hosts_,
                .signing_keys = keys_} {
     for (const auto& key : keys_) parts_.hashed_keys.push_back(http::hashed_key(key));
     for (const auto& why : apps_.left_out()) {
       if (options_.observer.on_diagnostic) options_.observer.on_diagnostic(why, {});
     }
-    http::listener_options listening{.host = options_.host, .port = options_.port};
-    listening.extra_headers.add("x-inngest-server-kind", "dev");
-    const auto handle = [this](http::request&& request, const http::responder& respond) {
-      if (!may_wait(request)) return caesura::server::answer(parts_, request, respond);
-      auto shared = std::make_shared<http::request>(std::move(request));
-      workers_.post([this, shared, respond] { caesura::server::answer(parts_, *shared, respond); });
-    };
-    listener_.emplace(std::move(listening), handle, loop_);
+    is_ready_ = true;
   }
   ~core() { stop(std::chrono::milliseconds{0}); }
 
@@ -113,17 +110,39 @@ class server::core {
   [[nodiscard]] caesura::runtime& runtime() noexcept { return *runtime_; }
 
  private:
+  http::listener_options listening() const {
+    http::listener_options made{.host = options_.host, .port = options_.port};
+    made.extra_headers.add("x-inngest-server-kind", "dev");
+    return made;
+  }
+
+  void handle(http::request&& request, const http::responder& respond) {
+    if (!is_ready_) {
+      respond(plain(503, {{"error", "the server is starting"}}));
+      return;
+    }
+    if (!may_wait(request)) return caesura::server::answer(parts_, request, respond);
+    auto shared = std::make_shared<http::request>(std::move(request));
+    workers_.post([this, shared, respond] { caesura::server::answer(parts_, *shared, respond); });
+  }
+
   caesura::options runtime_options() {
     return {.directory = options_.directory, .observer = observing(), .executor = &executor_};
+  }
+
+  // One without a trigger of its own can be invoked.
+  function callable(const app_function& fn) {
+    auto made = fn.definition;
+    made.remote = std::make_shared<app_caller>(fn.url, link_);
+    if (made.triggers.size() < most_triggers) made.triggers.push_back({.event = invoke_event_of(fn.id)});
+    return made;
   }
 
   std::vector<function> functions() {
     std::vector<function> all;
     for (const auto& app : apps_.all()) {
       for (const auto& fn : app.functions) {
-        auto made = fn.definition;
-        made.remote = std::make_shared<app_caller>(fn.url, link_);
-        if (made.triggers.size() < most_triggers) made.triggers.push_back({.event = invoke_event_of(fn.id)});
+        auto made = callable(fn);
         if (options_.retry_interval) {
           made.retries.delays = {*options_.retry_interval};
           made.retries.jitter = duration{0};
@@ -159,10 +178,7 @@ class server::core {
       }
     }
     std::vector<function> mine;
-    for (const auto& fn : app.functions) {
-      mine.push_back(fn.definition);
-      mine.back().remote = std::make_shared<app_caller>(fn.url, link_);
-    }
+    for (const auto& fn : app.functions) mine.push_back(callable(fn));
     (void)caesura::detail::register_functions(std::move(mine), actors::limits{});
   }
 
@@ -200,6 +216,7 @@ class server::core {
 
   const server_options options_;
   app_registry apps_;
+  const std::vector<std::string> allowed_hosts_;
   const std::vector<std::string> keys_;
   metrics metrics_;
   run_feed feed_;
@@ -209,9 +226,10 @@ class server::core {
   loop_executor executor_{loop_};
   workers workers_;
   app_link link_;
+  std::optional<http::listener> listener_;  // before the runtime: a server that cannot listen starts no run
   std::optional<caesura::runtime> runtime_;
   api_parts parts_;
-  std::optional<http::listener> listener_;
+  std::atomic<bool> is_ready_ = false;      // all of the above is there
   bool is_stopped_ = false;
 };
 

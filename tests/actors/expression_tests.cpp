@@ -94,8 +94,8 @@ BOOST_AUTO_TEST_CASE(these_do_not_hold_and_are_no_errors) {
 BOOST_AUTO_TEST_CASE(these_are_errors_which_is_no_match_and_says_why) {
   for (const auto* text : {
            "async.data.str > 1", "1 < async.data.str", "async.data.missing < 5", "async.data.nul < 5", "async.data.str", "1", "null",
-           "1 / async.data.zero == 1", "1 % 0 == 1", "9223372036854775807 + 1 > 0", "-9223372036854775807 - 2 < 0", "async.data.str + 1 == 1",
-           "size(async.data.missing) == 0", "async.data.missing.contains('x')", "async.data.n.all(x, true)", "int('x') == 1",
+           "1 / async.data.zero == 1", "1 % 0 == 1", "9223372036854775807 + 1 > 0", "-9223372036854775807 - 2 < 0", "async.data.str + async.data.missing == 'x'",
+           "async.data.nul + 'x' == 'x'", "size(async.data.missing) == 0", "async.data.missing.contains('x')", "async.data.n.all(x, true)", "int('x') == 1",
            "timestamp('nonsense' + '') == timestamp(0)", "async.data.str && true", "!async.data.str", "async.data.str ? true : true",
            "async.data.id.matches('(' + '')",
        }) {
@@ -238,15 +238,37 @@ BOOST_AUTO_TEST_CASE(numbers_are_computed_and_compared_by_value_whatever_their_t
             {"1.5 + event.data.u == 1", "does not take"},
             {"event.data.u * 1.5 == 1", "does not take"},
             {"1.5 % 2 == 1", "% takes integers"},
-            {"1 + 'a' == 'a'", "does not take"},
+            {"[1] + 'a' == 'a'", "does not take"},
+            {"event.data.missing + 'a' == 'a'", "does not take"},
+            {"'a' + null == 'a'", "does not take"},
             {"'a' - 'b' == 'a'", "does not take"},
-            {"'a' + 1 == 'a'", "does not take"},
+            {"'a' * 2 == 'aa'", "does not take"},
             {"-event.data.str == 1", "- does not take a text"},
             {"-'a' == 1", "- does not take a text"},
             {"-(0 - 9223372036854775807 - 1) > 0", "does not fit"},
             {"(0 - 9223372036854775807 - 1) / -1 > 0", "does not fit"},
             {"9223372036854775807 * 2 > 0", "does not fit"},
             {"0 - 9223372036854775807 - 2 > 0", "does not fit"}});
+}
+
+BOOST_AUTO_TEST_CASE(a_text_is_joined_with_numbers_and_truth_values) {
+  all_hold({"5 + '-x' == '5-x'", "'n' + 5 == 'n5'", "'n' + 5.0 == 'n5'", "'n' + 0.5 == 'n0.5'", "'n' + -3 == 'n-3'", "'n' + 1e300 == 'n1e+300'", "true + '' == 'true'",
+            "'' + false == 'false'", "'a' + 1 + 2 == 'a12'", "1 + 2 + 'a' == '3a'"});
+}
+
+// Two events are told apart by what they have, not taken for one because they lack something.
+BOOST_AUTO_TEST_CASE(in_a_key_a_text_is_joined_with_what_is_missing_as_with_nothing) {
+  const auto key_of = [](const char* text, const document& data) {
+    const auto parsed = std::get<compiled>(compiled::parse(text, roots::event));
+    const auto value = parsed.value_of(event_scope{.id = "e", .name = "go", .data = storage::document_view{data.bytes()}});
+    return value ? value->json().dump() : "none";
+  };
+  const document data{{"a", 1}, {"b", "x"}, {"nul", nullptr}};
+  BOOST_TEST(key_of("event.data.a + '-' + event.data.b", data) == "\"1-x\"");
+  BOOST_TEST(key_of("event.data.b + '-' + event.data.type", data) == "\"x-\"");
+  BOOST_TEST(key_of("event.data.nul + event.data.b", data) == "\"x\"");
+  BOOST_TEST(key_of("event.data.type", data) == "none");
+  BOOST_TEST(key_of("event.data.type + 1", data) == "none");
 }
 
 BOOST_AUTO_TEST_CASE(times_and_lengths_are_added_and_subtracted_where_that_means_something) {

@@ -65,6 +65,9 @@ BOOST_AUTO_TEST_CASE(a_signature_holds_for_its_body_its_keys_and_five_minutes) {
   BOOST_TEST(verify_signature(sign_request(keys[1], "body", 1000), "body", keys, 1000) == signature_check::valid);
   BOOST_TEST(verify_signature(sign_request("signkey-test-44", "body", 1000), "body", keys, 1000) == signature_check::wrong);
   BOOST_TEST(verify_signature(header, "body", {}, 1000) == signature_check::wrong);
+  BOOST_TEST(verify_signature(header, "body\n", keys, 1000) == signature_check::valid);  // Go's SDK writes a line of what it has signed
+  BOOST_TEST(verify_signature(sign_request(keys[0], "body\n", 1000), "body\n", keys, 1000) == signature_check::valid);
+  BOOST_TEST(verify_signature(header, "body\n\n", keys, 1000) == signature_check::wrong);
 }
 
 BOOST_AUTO_TEST_CASE(a_malformed_signature_is_told_apart) {
@@ -78,6 +81,8 @@ BOOST_AUTO_TEST_CASE(a_malformed_signature_is_told_apart) {
 BOOST_AUTO_TEST_CASE(a_hashed_key_keeps_its_prefix) {
   BOOST_TEST(hashed_key("signkey-test-616263") == "signkey-test-ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   BOOST_TEST(hashed_key("616263") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  BOOST_TEST(without_prefix("signkey-test-616263") == "616263");
+  BOOST_TEST(without_prefix("616263") == "616263");
   BOOST_CHECK_THROW((void)hashed_key("signkey-test-61626"), caesura::error);
   BOOST_CHECK_THROW((void)hashed_key("signkey-test-zz"), caesura::error);
   BOOST_CHECK_THROW((void)hashed_key("signkey-test-+1"), caesura::error);

@@ -2,6 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "runtime/runtime_state.hpp"
 #include "tests/support/world.hpp"
 
 namespace {
@@ -449,6 +450,36 @@ BOOST_FIXTURE_TEST_CASE(many_are_replayed_at_the_rate_that_was_asked_for, replay
   BOOST_TEST((progress.status == bulk_progress::state::done));
   BOOST_TEST(runtime().list({.status = run_status::completed}).runs.size() == 20U);
   BOOST_TEST(reserved == 20);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_replay_at_a_rate_goes_on_after_the_clock_was_days_ahead, replay_world) {
+  for (const bool is_restarted : {false, true}) {
+    BOOST_TEST_CONTEXT((is_restarted ? "restarted" : "in one process")) {
+      is_broken = true;
+      open_all();
+      std::vector<run_id> runs;
+      for (int i = 0; i < 5; ++i) runs.push_back(start({.name = "order.placed"}));
+      advance(2h);
+      is_broken = false;
+      const auto before = now();
+      set_clock(before + days{3});
+      const auto bulk = runtime().replay_all(run_filter{.run = any_of<run_id>{runs}}, {.rate_per_second = 10});
+      run();
+      BOOST_TEST(runtime().progress(bulk)->replayed < 5U);
+      set_clock(before);
+      if (is_restarted) {
+        close();
+        open_all();
+      } else {
+        runtime().internals().post(actors::clock_jumped{.by = -days{3}});
+      }
+      run();
+      advance(1s);
+      BOOST_TEST((runtime().progress(bulk)->status == bulk_progress::state::done));
+      BOOST_TEST(runtime().progress(bulk)->replayed == 5U);
+      close();
+    }
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

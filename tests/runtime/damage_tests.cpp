@@ -124,6 +124,49 @@ BOOST_AUTO_TEST_SUITE(damage)
 
 // ---- runs, events, steps
 
+BOOST_FIXTURE_TEST_CASE(pages_of_events_and_statistics_pass_over_a_damaged_record, damaged_world) {
+  open({waiter()});
+  const auto runs = go_many(3);
+  run();
+  close();
+  damage_record(table::events, 1);
+  damage_record(table::live_runs, 2);
+  reopen({waiter()});
+  diagnostics.clear();
+  for (const auto& name : {"", "go"}) {
+    const auto page = runtime().list_events({.name = name});
+    BOOST_REQUIRE(page.events.size() == 2);
+    BOOST_TEST(page.events.front().runs == std::vector{runs.at(2)});
+    BOOST_TEST(page.events.back().runs == std::vector{runs.at(0)});
+    BOOST_TEST(!page.next);
+  }
+  BOOST_TEST(times_said("table events: the record under key") == 1);
+  const auto stats = runtime().stats();
+  BOOST_TEST(stats.open_runs == 3);
+  BOOST_TEST(stats.counted == 2);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_wait_that_looks_back_passes_over_a_damaged_event, damaged_world) {
+  std::vector<document> found;
+  const auto late = of([&](context step) -> task<> {
+    co_await step.sleep_for("an hour", 1h);
+    const auto ping = co_await step.wait_for_event("ping").timeout(1h).look_back();
+    found.push_back(ping.value().data);
+  });
+  open({late});
+  const auto run_of = go();
+  run();
+  for (const int n : {1, 2}) runtime().send({.name = "ping", .data = {{"n", n}}});
+  close();
+  damage_record(table::events, 1);  // the first ping
+  reopen({late});
+  advance(1h);
+  BOOST_TEST(status(run_of) == run_status::completed);
+  BOOST_REQUIRE(found.size() == 1);
+  BOOST_TEST(found.front().json().at("n") == 2);
+  BOOST_TEST(times_said("table events: the record under key") == 1);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_damaged_run_harms_no_other_and_is_told, damaged_world) {
   const auto marked = [&](const char* id, const char* event, const char* name) -> function {
     return {.id = id, .triggers = {{.event = event}}, .cancel_on = {{.event = "stop"}}, .body = [=, this](context step) -> task<> {

@@ -2,6 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "runtime/runtime_state.hpp"
 #include "tests/support/sleeping_world.hpp"
 
 namespace {
@@ -42,6 +43,33 @@ BOOST_FIXTURE_TEST_CASE(the_id_of_an_event_that_was_purged_is_free_again, decisi
   const auto again = runtime().send({.name = "note", .data = {{"n", "other"}}, .id = "n-39"});
   BOOST_TEST(!again.is_duplicate);
   BOOST_TEST(runtime().send({.name = "note", .data = {{"n", "other"}}, .id = "n-39"}).is_duplicate);
+}
+
+BOOST_FIXTURE_TEST_CASE(the_id_of_an_event_is_free_a_day_after_the_clock_was_a_year_ahead, decisions_world) {
+  const event one{.name = "note", .id = "n-1"};
+  for (const bool is_restarted : {false, true}) {
+    BOOST_TEST_CONTEXT((is_restarted ? "restarted" : "in one process")) {
+      open({sleeper()});
+      const auto before = now();
+      set_clock(before + days{365});
+      BOOST_TEST(!runtime().send(one).is_duplicate);
+      set_clock(before);
+      if (is_restarted) {
+        close();
+        open({sleeper()});
+      } else {
+        runtime().internals().post(actors::clock_jumped{.by = -days{365}});
+        run();
+      }
+      BOOST_TEST(runtime().send(one).is_duplicate);
+      advance(23h);
+      BOOST_TEST(runtime().send(one).is_duplicate);
+      advance(2h);
+      BOOST_TEST(!runtime().send(one).is_duplicate);
+      close();
+      set_clock(before + days{800});
+    }
+  }
 }
 
 BOOST_FIXTURE_TEST_CASE(the_same_event_twice_in_an_array_starts_one_run, decisions_world) {
@@ -276,6 +304,32 @@ BOOST_AUTO_TEST_CASE(an_event_that_a_run_sends_is_sent_once_whichever_write_fail
     if (!has_failed) break;
     BOOST_REQUIRE(k < 200);
   }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_child_of_an_any_that_is_decided_as_it_begins_again_is_cancelled, decisions_world) {
+  bool is_next_version = false;  // which waits for what had come already
+  const auto parent = of([&](context step) -> task<> {
+    auto call = step.invoke<>("call", "child", nlohmann::json::object());
+    auto slow = step.run("slow", [] {});
+    const std::string when = is_next_version ? "async.data.n == 2" : "async.data.n == 1";
+    auto note = step.wait_for_event("note").when(when).timeout(days{1});
+    if (is_next_version) {
+      co_await caesura::any(std::move(call), std::move(note).look_back(), std::move(slow));
+    } else {
+      co_await caesura::any(std::move(call), std::move(note), std::move(slow));
+    }
+  });
+  open({parent, sleeper("child", "never")});
+  const auto one = go();
+  settle();  // the step has not been executed
+  runtime().send({.name = "note", .data = {{"n", 2}}});
+  settle();
+  crash();
+  is_next_version = true;
+  open({parent, sleeper("child", "never")});
+  run();
+  BOOST_TEST(status(one) == run_status::completed);
+  BOOST_TEST(runtime().list({.function = "child"}).runs.at(0).status == run_status::cancelled);
 }
 
 BOOST_FIXTURE_TEST_CASE(an_abandoned_child_that_lost_an_any_goes_on, decisions_world) {

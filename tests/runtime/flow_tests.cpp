@@ -884,6 +884,8 @@ BOOST_FIXTURE_TEST_CASE(the_longest_times_that_there_are_never_come, flow_world)
   runtime().send({.name = "stop"});
   settle();
   BOOST_TEST(status(run_of) == run_status::cancelled);
+  const auto by = runtime().get(run_of)->cancelled_by->event;
+  BOOST_TEST(runtime().explain(by, run_of).rules.at(0).applies);
   const auto later = start({.name = "go", .data = {{"n", 2}}, .time = time_point::max()});
   advance(1s);
   BOOST_TEST(status(later) == run_status::scheduled);

@@ -71,6 +71,14 @@ BOOST_FIXTURE_TEST_CASE(of_a_function, limits_world) {
                  "retries is 21; the limit is 20");
   is_at_and_past([&](std::size_t n) { open_and_close([&](function& f) { f.concurrency.assign(n, {}); }); }, 2,
                  "concurrency has 3 entries; the limit is 2");
+  is_at_and_past(
+      [&](std::size_t n) {
+        open_and_close([&](function& f) {
+          f.concurrency.assign(2, {});
+          f.concurrency.resize(2 + n, {.counts_resting = true});
+        });
+      },
+      2, "concurrency has 3 entries that count whole runs; the limit is 2");
   const auto padded = [](std::size_t n) { return "event.data.id == async.data.id" + std::string(n - 30, ' '); };
   is_at_and_past([&](std::size_t n) { open_and_close([&](function& f) { f.cancel_on = {{.event = "stop", .when = padded(n)}}; }); }, 4096, "4096");
 }
@@ -125,6 +133,35 @@ BOOST_FIXTURE_TEST_CASE(of_all_results_of_a_run, limits_world) {
     co_await step.run("last", [&] { return std::string(size - 9'000 - 3, 'x'); });
   });
   run_is_at_and_past(10'000, "would pass 10000 bytes");
+}
+
+BOOST_FIXTURE_TEST_CASE(of_all_results_of_steps_side_by_side, limits_world) {
+  environment().adjust_limits = [](actors::limits& l) { l.run_state_bytes = 10'000; };
+  std::size_t executed = 0;
+  open_one([&](context step, std::size_t size) -> task<> {
+    std::vector<int> elements(size);
+    co_await step.for_each("s", elements, [&](int) {
+      ++executed;
+      return std::string(1'000 - 3, 'x');
+    });
+  });
+  run_is_at_and_past(10, "would pass 10000 bytes");
+  executed = 0;
+  const auto many = start({.name = "go", .data = {{"size", 500}}});
+  run();
+  BOOST_TEST(status(many) == run_status::failed);
+  BOOST_TEST(executed <= 20U);
+}
+
+BOOST_FIXTURE_TEST_CASE(of_steps_side_by_side, limits_world) {
+  environment().adjust_limits = [](actors::limits& l) { l.steps_per_run = 10; };
+  std::size_t executed = 0;
+  open_one([&](context step, std::size_t size) -> task<> {
+    std::vector<int> elements(size);
+    co_await step.for_each("s", elements, [&](int) { ++executed; });
+  });
+  run_is_at_and_past(10, "more than 10 steps");
+  BOOST_TEST(executed == 10U);
 }
 
 BOOST_FIXTURE_TEST_CASE(of_a_sleep_and_of_a_wait, limits_world) {

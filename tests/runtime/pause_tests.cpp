@@ -69,6 +69,64 @@ BOOST_FIXTURE_TEST_CASE(runs_under_way_go_on_while_paused, pause_world) {
   BOOST_TEST(status(one) == run_status::completed);
 }
 
+// The pause stands ahead of the report that asks for the operation, in one batch or the one before.
+BOOST_FIXTURE_TEST_CASE(nothing_is_sent_and_nobody_invoked_once_a_pause_that_holds_stands_ahead, pause_world) {
+  for (const bool invokes : {false, true}) {
+    for (const bool is_side_by_side : {false, true}) {
+      BOOST_TEST_CONTEXT((invokes ? "invoke" : "send") << (is_side_by_side ? ", beside a sleep" : "")) {
+        bool is_paused = false;
+        const function parent{.id = "f", .triggers = {{.event = "go"}}, .body = [&](context step) -> task<> {
+                                co_await step.run("pause", [&] {
+                                  if (!std::exchange(is_paused, true)) {
+                                    runtime().internals().admit();
+                                    runtime().internals().post(actors::pause_function{.function = "f", .mode = storage::pause_mode::hold});
+                                  }
+                                });
+                                const event note{.name = "note"};
+                                if (invokes && is_side_by_side) {
+                                  co_await caesura::all(step.invoke<>("call", "child", nlohmann::json::object()), step.sleep_for("nap", 1min));
+                                } else if (invokes) {
+                                  co_await step.invoke<>("call", "child", nlohmann::json::object());
+                                } else if (is_side_by_side) {
+                                  co_await caesura::all(step.send_event("tell", note), step.sleep_for("nap", 1min));
+                                } else {
+                                  co_await step.send_event("tell", note);
+                                }
+                              }};
+        const function child{.id = "child", .triggers = {{.event = "note"}}, .body = [&](context step) -> task<> { co_await step.run("s", [] {}); }};
+        const auto all = [&] { return runtime().list({.function = "child"}).runs.size(); };
+        open({parent, child});
+        const auto before = all();
+        const auto one = start({.name = "go"});
+        run();
+        BOOST_TEST(status(one) == run_status::held);
+        BOOST_TEST(all() == before);
+        advance(2h);
+        BOOST_TEST(all() == before);
+        runtime().resume("f");
+        advance(2h);
+        BOOST_TEST(status(one) == run_status::completed);
+        BOOST_TEST(all() == before + 1);
+        close();
+      }
+    }
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_pause_that_is_changed_to_let_runs_finish_sets_the_held_ones_going, pause_world) {
+  open_all();
+  const auto one = start({.name = "go"});
+  settle();
+  runtime().pause("f", {.under_way = running_runs::hold});
+  run();
+  BOOST_TEST(status(one) == run_status::held);
+  runtime().pause("f", {.under_way = running_runs::let_finish});
+  const auto two = start({.name = "go"});
+  advance(2h);
+  BOOST_TEST(status(one) == run_status::completed);
+  BOOST_TEST(status(two) == run_status::skipped);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_held_run_that_waits_for_a_place_when_its_function_is_resumed_is_queued_and_no_longer_held, pause_world) {
   environment().adjust_limits = [](actors::limits& limits) { limits.live_runs = 1; };
   auto both = functions();
@@ -212,6 +270,46 @@ BOOST_FIXTURE_TEST_CASE(a_run_that_does_not_start_in_time_is_cancelled, world) {
   BOOST_TEST(runtime().get(second)->cancelled_by->reason.find("timeouts.start") != std::string::npos);
   run();
   BOOST_TEST(status(first) == run_status::completed);
+}
+
+BOOST_FIXTURE_TEST_CASE(no_run_goes_on_past_its_timeouts_although_its_timer_stands_behind_others, world) {
+  environment().adjust_limits = [](actors::limits& limits) { limits.timers_per_turn = 1; };
+  int executed = 0;
+  const std::vector<function> functions{{.id = "f",
+                                         .triggers = {{.event = "go"}},
+                                         .timeouts = {.start = 1min, .finish = 2h},
+                                         .body = [&](context step) -> task<> {
+                                           co_await step.wait_for_event("ping").timeout(days{1});
+                                           co_await step.run("s", [&] { ++executed; });
+                                         }}};
+  auto with_blocker = functions;
+  with_blocker.push_back({.id = "blocker", .triggers = {{.event = "block"}}, .body = [&](context step) -> task<> { co_await step.run("s", [] {}); }});
+  open(with_blocker);
+  const auto waiting = start({.name = "go"});
+  run();
+  close();
+  options().live_runs = 1;
+  open(with_blocker);
+  start({.name = "block"});
+  settle();  // it has the only place, and its step is not executed
+  std::vector<run_id> queued;
+  for (int i = 0; i < 4; ++i) queued.push_back(start({.name = "go"}));
+  runtime().send({.name = "ping"});
+  settle();
+  for (const auto& one : queued) BOOST_TEST(status(one) == run_status::queued);
+  BOOST_TEST(status(waiting) == run_status::queued);
+  crash();
+  options().live_runs = 100;
+  set_clock(now() + 3h);
+  open(with_blocker);
+  run();
+  for (const auto& one : queued) {
+    BOOST_TEST(status(one) == run_status::cancelled);
+    BOOST_TEST(runtime().get(one)->cancelled_by->reason.starts_with("timeouts.start"));
+  }
+  BOOST_TEST(status(waiting) == run_status::cancelled);
+  BOOST_TEST(runtime().get(waiting)->cancelled_by->reason.starts_with("timeouts.finish"));
+  BOOST_TEST(executed == 0);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_run_that_does_not_end_in_time_is_cancelled_wherever_it_is, world) {

@@ -222,6 +222,27 @@ BOOST_FIXTURE_TEST_CASE(a_step_that_takes_the_process_down_fails_beside_a_wait_a
   }
 }
 
+BOOST_FIXTURE_TEST_CASE(a_run_that_cannot_be_read_for_a_moment_goes_on_when_it_can, recovery_world) {
+  int executed = 0;
+  const std::vector<function> functions{{.id = "f", .triggers = {{.event = "go"}}, .body = [&](context step) -> task<> {
+                                           co_await step.sleep_for("nap", 1h);
+                                           co_await step.run("s", [&] { ++executed; });
+                                         }}};
+  open(functions);
+  const auto one = start({.name = "go"});
+  run();
+  crash();
+  open(functions);
+  int left = 20;
+  before_read = [&] {
+    if (left > 0 && --left >= 0) throw error{errc::storage_failed, "too many reads at once"};
+  };
+  advance(2h);
+  BOOST_TEST(left == 0);
+  BOOST_TEST(executed == 1);
+  BOOST_TEST(status(one) == run_status::completed);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_clean_stop_counts_no_interruption, recovery_world) {
   open({two_steps()});
   const auto run_of = start({.name = "go"});

@@ -297,6 +297,38 @@ BOOST_FIXTURE_TEST_CASE(checkpoints_record_steps_once_while_the_call_goes_on, re
   BOOST_TEST((runtime().checkpoint({}, activation, {}) == remote::checkpoint_outcome::unknown_run));
 }
 
+BOOST_FIXTURE_TEST_CASE(a_checkpoint_begins_a_new_count_of_attempts_that_outlives_the_process, remote_world) {
+  const auto run = start();
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    reply({});
+    advance(10s);
+  }
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_TEST(calls()[0].call.attempt == 3U);
+  BOOST_TEST((runtime().checkpoint(run, calls()[0].call.activation, {{.id = "a"}}) == remote::checkpoint_outcome::recorded));
+  crash();
+  open(functions());
+  BOOST_REQUIRE(calls().size() == 1U);
+  BOOST_TEST(calls()[0].call.attempt == 1U);
+  reply(completes());
+  BOOST_TEST(status(run) == run_status::completed);
+}
+
+BOOST_FIXTURE_TEST_CASE(checkpoints_beyond_the_steps_of_a_run_are_refused_and_the_answer_fails_it, remote_world) {
+  close();
+  environment().adjust_limits = [](actors::limits& limits) { limits.steps_per_run = 3; };
+  open(functions());
+  const auto run = start();
+  const auto activation = calls()[0].call.activation;
+  BOOST_TEST((runtime().checkpoint(run, activation, {{.id = "a"}, {.id = "b"}, {.id = "c"}}) == remote::checkpoint_outcome::recorded));
+  BOOST_TEST((runtime().checkpoint(run, activation, {{.id = "c"}}) == remote::checkpoint_outcome::recorded));  // again
+  BOOST_CHECK_EXCEPTION(runtime().checkpoint(run, activation, {{.id = "d"}}), error, [](const error& e) {
+    return e.code() == errc::invalid_argument && std::string{e.what()}.find("more than 3 steps") != std::string::npos;
+  });
+  reply({.steps = {{.id = "d"}}, .is_completed = true});
+  BOOST_TEST(status(run) == run_status::failed);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_checkpoint_is_answered_to_whom_it_names_once_it_is_recorded, remote_world) {
   const auto run = start();
   BOOST_REQUIRE(calls().size() == 1U);

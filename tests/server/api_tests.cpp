@@ -382,6 +382,18 @@ BOOST_AUTO_TEST_CASE(an_event_starts_no_function_by_the_name_of_its_invocation) 
   BOOST_TEST(world.ask("POST", "/invoke/app-f").status == 200);
 }
 
+// What SDK v4 registers of triggers: [invoke(…)].
+BOOST_AUTO_TEST_CASE(a_function_without_a_trigger_can_be_invoked) {
+  fake_app app{[](const json& call) { return call["event"]["data"]["n"]; }};
+  server_world world;
+  auto registration = app.registration();
+  registration["functions"][0]["triggers"] = json::array();
+  BOOST_TEST(world.ask("POST", "/fn/register", registration).status == 200);
+  const auto invoked = world.ask("POST", "/invoke/app-f", {{"data", {{"n", 5}}}});
+  BOOST_TEST(invoked.status == 200, invoked.text);
+  BOOST_TEST(world.ended(invoked.body["run_id"])["output"] == 5);
+}
+
 // ---- syncs and signatures
 
 BOOST_AUTO_TEST_CASE(an_app_that_answers_a_sync_with_its_functions_is_registered) {
@@ -421,10 +433,28 @@ BOOST_AUTO_TEST_CASE(a_sync_that_fails_says_why) {
   BOOST_TEST(synced(in_band({{"app_id", "a"}})).text.find("functions") != std::string::npos);
   BOOST_TEST(synced(in_band({{"app_id", "a"}, {"functions", {{{"id", "f"}}}}})).status == 400);
   BOOST_TEST(synced(http::response::json(200, "{}")).body["data"]["kind"] == "out_of_band");
+  const auto refused = synced(http::response::json(200, R"({"error":"appName is missing"})"));  // Python's SDK, of a registration that this server refused
+  BOOST_TEST(refused.status == 502);
+  BOOST_TEST(refused.text.find("appName is missing") != std::string::npos, refused.text);
   BOOST_TEST(world.ask("POST", "/v1/syncs", json::object()).status == 400);
   BOOST_TEST(world.ask("POST", "/v1/syncs", {{"url", app.url()}, {"uri", app.url()}}).status == 400);
   BOOST_TEST(world.ask("POST", "/v1/syncs", {{"url", "ftp://x"}}).status == 502);
   BOOST_TEST(world.ask("POST", "/v1/syncs", {{"url", 5}}).status == 400);
+}
+
+// Python's SDK tells its functions only to who signs.
+BOOST_AUTO_TEST_CASE(an_app_that_refuses_an_in_band_sync_without_a_signature_registers_by_itself, *boost::unit_test::timeout(60)) {
+  std::vector<std::string> kinds;
+  fake_app app{[](const json&) { return 7; }};
+  app.answer_instead = [&](const http::request& request) {
+    kinds.push_back(request.headers.get("x-inngest-sync-kind"));
+    return kinds.back() == "in_band" ? http::response::json(401, R"({"code":"header_missing"})") : http::response::json(200, R"({"ok":true})");
+  };
+  server_world world;
+  const auto made = world.ask("POST", "/v1/syncs", {{"url", app.url()}});
+  BOOST_TEST(made.status == 200, made.text);
+  BOOST_TEST(made.body["data"]["kind"] == "out_of_band");
+  BOOST_TEST((kinds == std::vector<std::string>{"in_band", ""}));
 }
 
 // Of an answer only the headers are kept that somebody reads.
@@ -485,8 +515,12 @@ BOOST_AUTO_TEST_CASE(while_keys_are_replaced_either_is_good_in_both_directions) 
   BOOST_TEST(refused == 2);
   world.bearer = http::hashed_key(key);
   BOOST_TEST(world.ask("GET", "/v1/functions").status == 200);
-  world.bearer = http::hashed_key("signkey-test-0c0c");
-  BOOST_TEST(world.ask("GET", "/v1/functions").status == 401);
+  world.bearer = std::string{http::without_prefix(http::hashed_key(key))};  // as Python's SDK sends it
+  BOOST_TEST(world.ask("GET", "/v1/functions").status == 200);
+  for (const char* const other : {"signkey-test-0c0c", "0c0c"}) {
+    world.bearer = http::hashed_key(other);
+    BOOST_TEST(world.ask("GET", "/v1/functions").status == 401);
+  }
 
   world.bearer = http::hashed_key(key);
   signs_with = "signkey-test-0c0c";

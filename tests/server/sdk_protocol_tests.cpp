@@ -106,6 +106,7 @@ BOOST_AUTO_TEST_CASE(an_option_that_is_not_honoured_is_refused_by_name) {
     BOOST_TEST(why.find("app-f") != std::string::npos);
   }
   BOOST_TEST(refusal_of(a_function({{"singleton", {{"mode", "queue"}}}})).find("\"queue\"") != std::string::npos);
+  BOOST_TEST(refusal_of(a_function({{"concurrency", {{"fn", 5}, {"scope", "env"}}}})).find("concurrency.scope is not supported") != std::string::npos);
   BOOST_TEST(refusal_of(a_function({{"priority", 5}})).find("priority is no object") != std::string::npos);
   BOOST_TEST(refusal_of(a_function({{"idempotency", 5}})).find("idempotency is no text") != std::string::npos);
   BOOST_TEST(refusal_of(a_function({{"concurrency", {{"limit", 1}, {"scope", "galaxy"}, {"key", "'a'"}}}})).find(".scope is \"galaxy\"") != std::string::npos);
@@ -213,6 +214,13 @@ BOOST_AUTO_TEST_CASE(what_the_system_tells_of_an_invoked_run_names_its_event_as_
   BOOST_TEST(json::parse(call_body(call))["event"]["data"] == shown);
 }
 
+BOOST_AUTO_TEST_CASE(an_app_may_write_its_name_as_the_python_sdk_does) {
+  const auto read = [](const json& body) { return read_registration(document(body)).name; };
+  BOOST_TEST(read({{"appname", "app"}, {"functions", json::array()}}) == "app");
+  BOOST_TEST(read({{"appName", "app"}, {"appname", "other"}, {"functions", json::array()}}) == "app");
+  BOOST_CHECK_THROW(read({{"functions", json::array()}}), error);
+}
+
 BOOST_AUTO_TEST_CASE(a_planned_step_is_called_at_the_functions_url_with_its_id) {
   BOOST_TEST(url_of_step("http://h/api?fnId=f&stepId=step", "abc").value() == "http://h/api?fnId=f&stepId=abc");
   BOOST_TEST(url_of_step("http://h/api?stepId=step&fnId=f", "a&b").value() == "http://h/api?stepId=a%26b&fnId=f");
@@ -249,6 +257,33 @@ BOOST_AUTO_TEST_CASE(a_call_carries_event_and_recorded_steps_in_their_shapes) {
   BOOST_TEST(body["ctx"]["stack"]["current"] == 8);
 }
 
+// Python's SDK takes an error without a name for a value, Go's does not read one of a step without data.
+BOOST_AUTO_TEST_CASE(an_error_is_given_with_all_that_sdks_need_to_know_it_for_one) {
+  remote::call call{.run = run_id{{1}}, .function = "app-f"};
+  call.events = {{.name = "go", .id = "e1"}};
+  const auto memo_of = [&](step_kind kind, document told) {
+    call.steps = {{.id = "h", .kind = kind, .result = std::move(told), .error = recorded_error{.name = "Error", .message = "no"}}};
+    return json::parse(call_body(call))["steps"]["h"];
+  };
+  BOOST_TEST(memo_of(step_kind::invoke, {{"message", "child fails"}}) == (json{{"error", {{"name", "Error"}, {"message", "child fails"}}}}));
+  BOOST_TEST(memo_of(step_kind::invoke, {{"code", 5}}) == (json{{"error", {{"name", "Error"}, {"message", "no"}, {"code", 5}}}}));
+  BOOST_TEST(memo_of(step_kind::run, {{"name", "E"}, {"message", "m"}, {"stack", 7}}) == (json{{"error", {{"name", "E"}, {"message", "m"}, {"data", nullptr}}}}));
+  BOOST_TEST(memo_of(step_kind::run, {{"name", "E"}, {"message", "m"}, {"stack", "s"}, {"data", 3}}) ==
+             (json{{"error", {{"name", "E"}, {"message", "m"}, {"stack", "s"}, {"data", 3}}}}));
+  BOOST_TEST(memo_of(step_kind::run, {}) == (json{{"error", {{"name", "Error"}, {"message", "no"}, {"data", nullptr}}}}));
+}
+
+BOOST_AUTO_TEST_CASE(the_attempts_of_a_call_have_one_job) {
+  remote::call call{.run = run_id{{1}}, .function = "app-f"};
+  call.events = {{.name = "go", .id = "e1"}};
+  const auto first = json::parse(call_body(call))["ctx"];
+  call.attempt = 2;
+  const auto second = json::parse(call_body(call))["ctx"];
+  BOOST_TEST(first["job_id"] == second["job_id"]);
+  BOOST_TEST(first["job_id"] == job_id_of(call));
+  BOOST_TEST(first["request_id"] != second["request_id"]);
+}
+
 BOOST_AUTO_TEST_CASE(responses_become_answers) {
   const auto completed = read_response(response(200, {{"sum", 3}}));
   BOOST_TEST(completed.is_completed);
@@ -266,6 +301,10 @@ BOOST_AUTO_TEST_CASE(responses_become_answers) {
   const auto wait = operation({{"op", "WaitForEvent"}, {"id", "h"}, {"name", "paid"}, {"opts", {{"timeout", "1h"}, {"if", "async.data.a == 1"}}}});
   BOOST_TEST(wait.operations.at(0).event == "paid");
   BOOST_TEST(wait.operations.at(0).when == "async.data.a == 1");
+  for (const json& empty : {json::object(), json{{"data", nullptr}}}) {
+    const auto without = operation({{"op", "InvokeFunction"}, {"id", "h"}, {"opts", {{"function_id", "app-g"}, {"payload", empty}}}});
+    BOOST_TEST(without.operations.at(0).data.json() == json::object());
+  }
   const auto invoke = operation({{"op", "InvokeFunction"}, {"id", "h"}, {"opts", {{"function_id", "app-g"}, {"payload", {{"data", {{"n", 1}}}}}}}});
   BOOST_TEST(invoke.operations.at(0).function == "app-g");
   BOOST_TEST(operation({{"op", "DiscoveryRequest"}, {"id", "h"}}).asks_again);
@@ -318,7 +357,8 @@ BOOST_AUTO_TEST_CASE(failures_say_whether_they_are_tried_again) {
   BOOST_TEST(!retriable.is_final);
   BOOST_TEST((retriable.retry_after == 90s));
   BOOST_TEST(read_response(response(400, {{"message", "no"}}, {{"x-inngest-no-retry", "true"}})).is_final);
-  BOOST_TEST(read_response({.status = 502, .body = "<html>"}).error->message.find("502") != std::string::npos);
+  BOOST_TEST(read_response({.status = 502, .body = "<html>"}).error->message == "the app answered with status 502: <html>");
+  BOOST_TEST(read_response(response(500, "only a text")).error->message == "only a text");
   BOOST_TEST(read_response(response(200, 1, {})).error->message.find("x-inngest-sdk") != std::string::npos);
   BOOST_TEST(read_response({.status = 206, .headers = {{"x-inngest-sdk", "js"}}, .body = "{"}).error.has_value());
 }
@@ -350,6 +390,19 @@ BOOST_AUTO_TEST_CASE(a_response_that_cannot_be_read_is_a_failed_attempt) {
 BOOST_AUTO_TEST_CASE(a_streamed_response_is_what_its_body_says) {
   const json inner{{"status", 206}, {"body", R"([{"op":"StepRun","id":"h","data":1}])"}, {"headers", {{"x-inngest-sdk", "js:v4"}}}};
   BOOST_TEST(read_response(response(201, inner)).steps.size() == 1U);
+  // As the Go SDK writes it.
+  const auto of_go = [](int status, const json& body, bool no_retry = false) {
+    return read_response(response(201, {{"status", status}, {"body", body}, {"headers", nullptr}, {"noRetry", no_retry}, {"retryAt", nullptr}}));
+  };
+  BOOST_TEST(of_go(200, {{"got", 1}}).output.json() == (json{{"got", 1}}));
+  BOOST_TEST(of_go(200, "text").output.json() == "text");
+  BOOST_TEST(of_go(206, json::array({{{"op", "StepRun"}, {"id", "h"}, {"data", 1}}})).steps.size() == 1U);
+  const auto final = of_go(500, {{"message", "stop 1"}}, true);
+  BOOST_TEST(final.is_final);
+  BOOST_TEST(final.error->message == "stop 1");
+  BOOST_TEST(!of_go(500, {{"message", "again"}}).is_final);
+  const auto later = read_response(response(201, {{"status", 500}, {"body", {{"message", "later"}}}, {"retryAt", "2999-01-01T00:00:00Z"}}));
+  BOOST_TEST((later.retry_after > 24h));
   BOOST_TEST(read_response({.status = 201, .headers = {{"x-inngest-sdk", "js"}}, .body = "   "}).error.has_value());
 }
 

@@ -2,6 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -66,6 +67,8 @@ BOOST_AUTO_TEST_CASE(events_with_one_seed_are_accepted_once_and_an_array_is_acce
   const auto again = world.ask("POST", "/e/key", events, {{"x-inngest-event-id-seed", "1,AAAA"}});
   BOOST_TEST(first.status == 200);
   BOOST_TEST(first.body["ids"] == again.body["ids"]);
+  const std::string id = first.body["ids"][0];
+  BOOST_TEST(world.ask("GET", "/v1/events/" + id).body["data"]["id"] == id);  // functions see it as well: the seed is no id
   const auto bad = world.ask("POST", "/e/key", json::array({{{"name", "c"}, {"id", "c1"}}, {{"name", "inngest/x"}}}));
   BOOST_TEST(bad.status == 400);
   BOOST_TEST(world.ask("POST", "/e/key", {{"name", "c"}, {"id", "c1"}, {"data", {{"other", 1}}}}).status == 200);
@@ -259,6 +262,34 @@ BOOST_AUTO_TEST_CASE(a_server_that_others_can_reach_needs_keys) {
   const testing::temporary_directory directory;
   BOOST_CHECK_EXCEPTION((caesura::server::server{{.directory = directory.path(), .host = "0.0.0.0", .port = 0}}), error,
                         [](const error& e) { return std::string{e.what()}.find("signing key") != std::string::npos; });
+}
+
+BOOST_AUTO_TEST_CASE(a_server_that_cannot_listen_says_so_and_starts_no_run) {
+  std::atomic<int> calls = 0;
+  std::promise<void> is_called;
+  std::promise<void> may_answer;
+  fake_app app{[&, gate = may_answer.get_future().share()](const json&) -> json {
+    if (++calls == 1) is_called.set_value();
+    gate.wait();
+    return 1;
+  }};
+  const testing::temporary_directory directory;
+  {
+    server_world world;
+    world.ask("POST", "/fn/register", app.registration());
+    world.start({{"id", "t-1"}});
+    is_called.get_future().wait();
+    world.server().stop(0ms);
+    may_answer.set_value();
+    std::filesystem::copy(world.directory(), directory.path(), std::filesystem::copy_options::recursive);
+  }
+  const http::listener other{{.port = 0}, [](http::request&&, const http::responder&) {}};
+  const auto taken = [&](std::vector<std::string> hosts) {
+    caesura::server::server{{.directory = directory.path(), .port = other.port(), .allowed_hosts = std::move(hosts)}};
+  };
+  BOOST_CHECK_EXCEPTION(taken({}), error, [&](const error& e) { return std::string{e.what()}.find(std::to_string(other.port())) != std::string::npos; });
+  BOOST_CHECK_EXCEPTION(taken({"a host"}), error, [&](const error& e) { return std::string{e.what()}.find("no host's name") != std::string::npos; });
+  BOOST_TEST(calls == 1);
 }
 
 BOOST_AUTO_TEST_CASE(a_stop_gives_up_the_calls_that_are_out) {

@@ -36,8 +36,8 @@ const model_pending* model_run::find_pending(const std::string& step) const {
   return found == pending.end() ? nullptr : &*found;
 }
 
-model::model(const std::vector<function_spec>& functions, std::size_t steps_are_interrupted_past)
-    : functions_{&functions}, interruption_limit_{static_cast<int>(steps_are_interrupted_past)} {}
+model::model(const std::vector<function_spec>& functions, std::size_t steps_are_interrupted_past, std::size_t timers_a_turn)
+    : functions_{&functions}, interruption_limit_{static_cast<int>(steps_are_interrupted_past)}, timers_a_turn_{timers_a_turn} {}
 
 std::size_t model::ended() const {
   return static_cast<std::size_t>(std::ranges::count_if(runs_, [](const auto& entry) { return entry.second.is_ended; }));
@@ -281,16 +281,19 @@ void model::begin(model_run& run, const actors::advance_run& command) {
         break;
       }
       case step_kind::invoke:
+        if (is_held_by_pause(run)) break;  // asked for again once it goes on
         if (is_paused(op.event)) {
           append(run, {.id = step, .kind = op.kind, .error = recorded_error{.name = "paused"}});
         } else {
           invokes.push_back(&entry);
         }
         break;
-      case step_kind::send_event: sends.push_back(&entry); break;
+      case step_kind::send_event:
+        if (!is_held_by_pause(run)) sends.push_back(&entry);
+        break;
     }
   }
-  (void)withdraw_losers(run);
+  cancel_losers(withdraw_losers(run));
   if (!taken_over.empty()) {
     for (const auto& other : waiting_for(taken_over, run.id)) lose(run_at(other), taken_over);
     settle(run.id);
@@ -326,8 +329,7 @@ void model::begin(model_run& run, const actors::advance_run& command) {
 }
 
 void model::take(const actors::fire_timers&) {
-  constexpr int a_turn = 256;
-  for (int left = a_turn; left > 0; --left) {
+  for (auto left = timers_a_turn_; left > 0; --left) {
     std::optional<std::pair<time_point, run_id>> first;
     for (const auto& [id, run] : runs_) {
       const auto wakes = wake_time(run);
@@ -338,6 +340,11 @@ void model::take(const actors::fire_timers&) {
     auto& run = run_at(first->second);
     if (const auto wakes = wake_time(run); wakes && *wakes <= now_) fire(run);
   }
+  const auto is_due = [&](const auto& entry) {
+    const auto wakes = wake_time(entry.second);
+    return wakes && *wakes <= now_;
+  };
+  timers_behind_ = std::ranges::any_of(runs_, is_due) ? std::optional{now_} : std::nullopt;
   for (const auto& [function, next] : next_ticks_) tick(function);
 }
 
@@ -350,6 +357,18 @@ std::optional<time_point> model::wake_time(const model_run& run) const {
     if (p.due && (!first || *p.due < *first)) first = p.due;
   }
   return first;
+}
+
+// A limit that has passed ends a run that is about to go on, although its timer stands behind others. Whether the router had got to that is the store's word;
+// that nobody goes on past a limit is ours.
+bool model::ends_overdue(model_run& run) {
+  if (run.is_ended || run.cancelled_by || !run.deadline || !timers_behind_ || *run.deadline > *timers_behind_) return false;
+  const auto stored = store_->find_run(run.id);
+  if (!stored || !caesura::is_ended(stored->status) || !stored->cancelled_by || stored->cancelled_by->source != cancel_source::timeout) return false;
+  run.cancelled_by = cancellation{.source = cancel_source::timeout};
+  end(run, run_status::cancelled);
+  if (run.has_children) cancel_descendants(run, {});
+  return true;
 }
 
 void model::fire(model_run& run) {
@@ -876,6 +895,11 @@ void model::close_sweeps() {
 // ---- the store
 
 void model::adopt() {
+  std::vector<run_id> overdue;
+  for (const auto& [id, run] : runs_) {
+    if (!run.is_ended && run.deadline) overdue.push_back(id);
+  }
+  for (const auto& id : overdue) (void)ends_overdue(run_at(id));
   std::vector<run_id> started;
   std::vector<run_id> passed_over;
   for (const auto& [id, known] : runs_) {
@@ -886,6 +910,9 @@ void model::adopt() {
     if (waits && !touched_.contains(id)) passed_over.push_back(id);
     const bool has_started = !known.started_at && stored->started_at;
     if (known.status == stored->status && known.swept_to == stored->swept_to && !has_started) continue;
+    const bool goes_on = stored->status == run_status::running && known.status != run_status::running;
+    const bool is_overdue = timers_behind_ && known.deadline && *known.deadline <= *timers_behind_;
+    require(!goes_on || !is_overdue || known.cancelled_by, text(id) + " goes on although its time is over");
     auto& run = run_at(id);
     run.status = stored->status;
     run.swept_to = stored->swept_to;
@@ -975,7 +1002,7 @@ void model::compare(const model_run& run, const storage::run_record& stored) con
 
 bool model::is_held(const model_run& run) const {
   const auto& function = function_of(run).id;
-  if (const auto pause = paused_.find(function); pause != paused_.end()) return true;
+  if (const auto pause = paused_.find(function); pause != paused_.end() && pause->second.mode != running_runs::let_finish) return true;
   bool is_being_resumed = false;
   store_->each_sweep([&](const position&, const storage::sweep_record& record) {
     is_being_resumed = is_being_resumed || (record.kind == sweep_kind::resume && record.function == function);
@@ -1022,6 +1049,7 @@ void model::compare_limits() const {
 
 // What recovery did with the runs that were live; looked at with the first command, because the store says which trees it slices.
 void model::recover() {
+  timers_behind_.reset();
   std::vector<run_id> unsettled;
   for (const auto& [id, run] : runs_) {
     if (!run.is_ended && (run.status == run_status::running || run.status == run_status::held)) unsettled.push_back(id);

@@ -163,7 +163,7 @@ struct model_sweep {
 
 class model {
  public:
-  model(const std::vector<function_spec>& functions, std::size_t steps_are_interrupted_past);
+  model(const std::vector<function_spec>& functions, std::size_t steps_are_interrupted_past, std::size_t timers_a_turn);
 
   // One command of the router and the store after it, not yet committed. Throws violation.
   void apply(const actors::command_body& command, const storage::snapshot& store, time_point now);
@@ -260,6 +260,7 @@ class model {
   void tell_parent(const model_run& child);
   void begin(model_run& run, const actors::advance_run& command);
   void fire(model_run& run);
+  bool ends_overdue(model_run& run);
   [[nodiscard]] const execution* take_execution(const model_run& run, const std::string& step, std::uint32_t attempt);
   void check_execution(model_run& run, const step_info& row, int interruptions);
   void check_execution(model_run& run, const actors::failed_attempt& failure);
@@ -293,6 +294,8 @@ class model {
 
   const std::vector<function_spec>* functions_;
   int interruption_limit_;
+  std::size_t timers_a_turn_;
+  std::optional<time_point> timers_behind_;  // a turn for timers that were due by then has not got to all
   shared_map<run_id, model_run> runs_;
   shared_map<event_id, model_event> events_;
   std::map<std::pair<std::string, std::string>, event_id> memory_;

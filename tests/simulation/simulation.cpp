@@ -165,6 +165,7 @@ settings settings_of(std::uint64_t seed) {
   const bool has_flow = seed % 3 == 2;  // not those of `once_found`: they keep their histories
   result.weights.push_back(has_flow ? 45 : 0);
   if (has_flow) add_flow(result, random, {alpha.cancel_on[0]});
+  if (!has_flow && seed % 7 == 6) limits.timers_per_turn = 1;  // more than that are due at once: who is overdue waits behind others
   return result;
 }
 
@@ -173,7 +174,7 @@ class player {
   player(std::uint64_t seed, statistics* counted)
       : settings_{settings_of(seed)},
         counted_{counted},
-        committed_{settings_.functions, settings_.limits.interruptions},
+        committed_{settings_.functions, settings_.limits.interruptions, settings_.limits.timers_per_turn},
         tentative_{committed_},
         effect_{[this](const operation& op) { return perform(op); }} {
     committed_.executions = tentative_.executions = &executions_;

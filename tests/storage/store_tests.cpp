@@ -3,6 +3,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <future>
+#include <thread>
+
 #include "storage/codec.hpp"
 #include "storage/id_generator.hpp"
 #include "storage/keys.hpp"
@@ -30,6 +33,22 @@ struct fresh_store {
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(stores)
+
+BOOST_FIXTURE_TEST_CASE(a_read_beyond_those_that_may_be_at_a_time_waits_for_its_turn, fresh_store) {
+  options.max_readers = 1;
+  std::promise<void> begins;
+  bool is_second = false;
+  options.before_read = [&] {
+    if (std::exchange(is_second, true)) begins.set_value();
+  };
+  store s{options};
+  auto first = s.begin_read();
+  std::thread reader{[&] { BOOST_TEST(s.begin_read()->live_count() == 0U); }};
+  begins.get_future().wait();
+  first.reset();
+  reader.join();
+  options.before_read = {};
+}
 
 BOOST_FIXTURE_TEST_CASE(what_was_committed_is_there_and_what_was_not_is_not, fresh_store) {
   const auto kept = new_run();

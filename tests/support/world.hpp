@@ -75,6 +75,9 @@ class world {
     environment_.before_write = [this] {
       if (before_write) before_write();
     };
+    environment_.before_read = [this] {
+      if (before_read) before_read();
+    };
     options_.map_size_bytes = std::size_t{256} << 20;
     options_.observer.on_diagnostic = [this](const std::string& text, const run_id&) { diagnostics.push_back(text); };
     options_.observer.on_run_ended = [this](const run_info& run) { ended.push_back(run); };
@@ -82,6 +85,7 @@ class world {
   ~world() {
     before_commit = {};  // what a test planted refers to variables that may have ended by now
     before_write = {};
+    before_read = {};
     close();
   }
 
@@ -104,6 +108,7 @@ class world {
     steps_.forget();
     before_commit = {};
     before_write = {};
+    before_read = {};
     steps_.take(false);
     runtime_.reset();
     steps_.take(true);
@@ -158,6 +163,7 @@ class world {
   std::vector<run_info> ended;
   std::function<void(std::uint64_t)> before_commit;
   std::function<void()> before_write;
+  std::function<void()> before_read;
 
  private:
   temporary_directory directory_;

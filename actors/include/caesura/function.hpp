@@ -277,7 +277,7 @@ struct function {
   std::vector<trigger> triggers{};       // 1 to 10; an event that matches several starts one run
   std::vector<cancel_rule> cancel_on{};  // at most 20; any of them cancels
   caesura::timeouts timeouts{};
-  std::vector<caesura::concurrency> concurrency{};  // at most 2; a run needs a slot of each
+  std::vector<caesura::concurrency> concurrency{};  // at most 2, and 2 that count resting runs; a run needs a slot of each
   retry_policy retries = retry_policy();  // of its steps; not {}, which g++ 12 at -O3 takes for uninitialised in a list of functions
   std::optional<caesura::rate_limit> rate_limit{};
   std::optional<caesura::throttle> throttle{};

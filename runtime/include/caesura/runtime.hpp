@@ -128,10 +128,10 @@ class runtime {
   [[nodiscard]] std::optional<run_info> get(const run_id& run) const;
   // nullopt: no such event, or not any more (options.keep_events).
   [[nodiscard]] std::optional<event_info> find_event(const event_id& event) const;
-  // One page, newest first. Reads for at most about a second, so that a page may be short or empty although there is a `next`. Throws
-  // error{invalid_argument}.
+  // One page, newest first. Reads for at most about a second, so that a page may be short or empty although there is a `next`. A damaged record is passed over
+  // and told to the observer. Throws error{invalid_argument}.
   [[nodiscard]] event_page list_events(const event_filter& filter = {}, const event_page_request& page = {}) const;
-  // Cost: one look at each open run, at most 100,000.
+  // Cost: one look at each open run, at most 100,000. Damaged records are told to the observer, and count in `open_runs` alone.
   [[nodiscard]] runtime_stats stats() const;
   // Its recorded steps in their order; empty when there is no such run.
   [[nodiscard]] std::vector<step_info> steps(const run_id& run) const;
@@ -180,7 +180,7 @@ class runtime {
   // ---- functions
 
   // Stops new runs of a function: events that would start one make a `skipped` run instead. What becomes of runs under way is asked for.
-  // Once it has returned with running_runs::hold, no step of the function starts. Survives restarts. Throws error{unknown_function}.
+  // Once it has returned with running_runs::hold, no step of the function starts, no event is sent and no run invoked by one. Survives restarts. Throws error{unknown_function}.
   pause_answer pause(const std::string& function, const pause_request& request = {});
   pause_answer pause(const std::string& function, running_runs under_way) { return pause(function, pause_request{.under_way = under_way}); }
   // Runs that were held go on; on request, what was skipped meanwhile is replayed, oldest first. Throws error{unknown_function}, and as send. The replay is a

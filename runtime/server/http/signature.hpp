@@ -30,10 +30,14 @@ enum class signature_check : std::uint8_t {
 // Five minutes are what the SDKs accept.
 inline constexpr std::chrono::seconds signature_tolerance{300};
 
-// Tries every key of `signing_keys` (the key and its fallback). No keys: wrong.
+// Tries every key of `signing_keys` (the key and its fallback). No keys: wrong. A newline at the end of the body may be left out of what is signed: the Go SDK
+// signs what it has encoded before it writes a line of it.
 [[nodiscard]] signature_check verify_signature(std::string_view header, std::string_view body,
                                                std::span<const std::string> signing_keys, std::int64_t now_unix_seconds,
                                                std::chrono::seconds tolerance = signature_tolerance);
+
+// The key, or the hash of one, without its prefix "signkey-<environment>-": the Python SDK leaves it out of what it sends. Borrows the text.
+[[nodiscard]] std::string_view without_prefix(std::string_view key) noexcept;
 
 // What stands behind "Authorization: Bearer": the prefix "signkey-<environment>-" as it is, then the SHA-256 in hex of the bytes
 // that the rest is the hex of. Throws error{invalid_argument} when the rest is not hex; the text does not show the key.
