@@ -95,13 +95,15 @@ void remote_frame::resume() {
 
 void remote_frame::ask() {
   has_finished_ = false;
-  add_operation(std::make_unique<remote_operation>(step_kind::run, std::string{call_prefix} + std::to_string(rows_.size())));
+  add_operation(std::make_unique<remote_operation>(step_kind::run, call_id(rows_.size())));
 }
 
 remote_frame::remote_operation& remote_frame::add_operation(std::unique_ptr<remote_operation> op) {
   pending_.push_back(op.get());
   return *operations_.emplace_back(std::move(op));
 }
+
+std::string remote_frame::call_id(std::size_t rows) { return std::string{call_prefix} + std::to_string(rows); }
 
 bool remote_frame::is_call(std::string_view id) noexcept { return id.starts_with(call_prefix); }
 

@@ -37,6 +37,8 @@ class remote_frame final : public frame {
   [[nodiscard]] bool asks(const detail::operation& op) const noexcept;
   // True for the id of such an operation.
   [[nodiscard]] static bool is_call(std::string_view id) noexcept;
+  // Of the call that is made when so many rows are recorded.
+  [[nodiscard]] static std::string call_id(std::size_t rows);
   // What is to be asked for a pending operation of kind run.
   [[nodiscard]] remote::call call_for(const detail::operation& op) const;
   // Adds to a request what only this frame knows of the operation.

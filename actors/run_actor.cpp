@@ -69,7 +69,7 @@ void give_back(run_actor* self, const error& why) {
   post(state.router, advance_run{.run = state.run,
                                  .activation = state.activation,
                                  .next = is_damaged ? next_kind::held : next_kind::left,
-                                 .held_because = is_damaged ? why.what() : ""});
+                                 .held_because = why.what()});
 }
 
 void deliver(run_actor* self, run_letter& letter) {

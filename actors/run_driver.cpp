@@ -123,7 +123,8 @@ void run_driver::begin_pending(advance_run message) {
 // keeps nothing that the body no longer asks for.
 bool run_driver::starts_first() const {
   const auto& pending = frame_->pending();
-  if (order_.record->step_count + pending.size() > limits_.steps_per_run) return false;  // the router fails it
+  const auto more = static_cast<std::size_t>(std::ranges::count_if(pending, [](const auto* op) { return !remote_frame::is_call(op->id); }));
+  if (order_.record->step_count + more > limits_.steps_per_run) return false;  // the router knows whether that is too many
   const bool only_steps = std::ranges::all_of(pending, [](const auto* op) { return op->kind == step_kind::run; });
   return only_steps && std::ranges::all_of(order_.record->pending, [&](const storage::pending_record& p) {
            return p.kind == step_kind::run && frame_->find_pending(p.step) != nullptr;
@@ -462,7 +463,10 @@ void run_driver::send_ending(advance_run message) {
   }
   finish();
   if (ending_ == ending::lost) {
-    if (!message.rows.empty() || !message.failures.empty()) ports_.to_router(std::move(message));  // what was executed is recorded all the same
+    if (!message.rows.empty() || !message.failures.empty()) {  // what was executed is recorded all the same
+      message.in_flight = 1;                                   // this is not the last word
+      ports_.to_router(std::move(message));
+    }
     ports_.to_router(lost_run{.run = order_.run, .activation = order_.activation, .reason = lost_because_});
   } else {
     message.next = ending_ == ending::cancelled ? next_kind::cancelled : next_kind::left;

@@ -110,6 +110,7 @@ void go_on(turn& now, const storage::run_record& before, storage::run_record aft
       return;
     case next_kind::cancelled:  // only asked for by a recorded cancel, which the caller has honoured
     case next_kind::left:
+      if (!command.held_because.empty()) now.say_once("run " + text_of(before.id) + " could not be read, and is tried again: " + command.held_because, before.id);
       after.status = run_status::queued;
       if (is_held_by_pause(now.state, after)) mark_paused(now.state, after);
       rest_without_actor(now, before, std::move(after));
@@ -127,8 +128,13 @@ void apply(turn& now, const advance_run& command) {
     if (command.next == next_kind::left) apply(now, parked_run{.run = command.run, .activation = command.activation});
     return;
   }
-  const auto run = settle_sweeps(now, live->record);
+  auto run = settle_sweeps(now, live->record);
   if (run == nullptr) return;
+  if (is_overlooked(now, *run) && !run->cancelled_by) {
+    request_cancel(now, *run, overdue(now, *run));
+    run = find_live(now, command.run);
+    if (run == nullptr) return;
+  }
 
   auto after = *run;
   if (!(is_planted(fault::results_dropped) && after.cancelled_by)) take_rows(now, after, command);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "actors/planted_faults.hpp"
+#include "actors/remote_frame.hpp"
 #include "actors/transitions/transitions.hpp"
 
 namespace caesura::actors {
@@ -44,7 +45,8 @@ class beginning {
       case step_kind::wait_for_event: begin_wait(request); return;
       case step_kind::invoke: begin_invoke(request); return;
       case step_kind::send_event:
-        if (!is_held_) sends_.push_back(&request);
+        if (is_held_) return leave_out();
+        sends_.push_back(&request);
         return;
     }
   }
@@ -218,7 +220,7 @@ class beginning {
     if (const auto* before = earlier(request)) {
       after_.pending.push_back(*before);
     } else if (is_held_) {
-      return;
+      leave_out();
     } else if (now_.state.functions->find(request.function) == nullptr) {
       refuse(request, invoke_error::unknown_function, "function \"" + request.function + "\" is not registered in this process");
     } else if (now_.state.pause_of(request.function) != nullptr) {
@@ -231,6 +233,14 @@ class beginning {
     } else {
       invokes_.push_back(&request);
     }
+  }
+
+  // The next activation asks for it again; one of code elsewhere would wait for what was begun beside it, if it were not to call.
+  void leave_out() {
+    const auto* fn = now_.state.functions->find(now_.state.definition_of(*before_).record.function);
+    const auto is_call = [](const storage::pending_record& p) { return remote_frame::is_call(p.step); };
+    if (fn == nullptr || !fn->code.remote || std::ranges::any_of(after_.pending, is_call)) return;
+    after_.pending.push_back({.kind = step_kind::run, .step = remote_frame::call_id(after_.step_count), .started_at = now_.now});
   }
 
   // The child is born in the same transaction as the record that the parent waits for it.
@@ -355,11 +365,25 @@ run_ptr settle_signals(turn& now, const run_ptr& run, const advance_run& command
   return has_signals ? settle_sweeps(now, find_live(now, run->id)) : run;
 }
 
-// What the suspension will at least record. Rows that the body did not know may be some of these.
+// What the suspension will at least record: a call that asks leaves nothing, a race one row, which it has once such a call is made beside it, and rows that the
+// body did not know may be some of these.
 std::size_t rows_to_come(const storage::run_record& run, const advance_run& command) {
   const auto unknown = run.step_count - std::min(command.rows_seen, run.step_count);
-  const auto asked = command.is_any ? std::min<std::size_t>(command.operations.size(), 1) : command.operations.size();
+  const auto calls = static_cast<std::size_t>(std::ranges::count_if(command.operations, [](const auto& request) { return remote_frame::is_call(request.step); }));
+  auto asked = command.operations.size() - calls;
+  if (command.is_any || command.goes_on_at_first) asked = std::min<std::size_t>(asked, calls > 0 ? 0 : 1);
   return asked - std::min<std::size_t>(unknown, asked);
+}
+
+// Once nothing executes any more: what does is recorded first.
+void fail_beyond_limit(turn& now, const run_ptr& run, recorded_error limit, const advance_run& command) {
+  if (command.in_flight > 0) {
+    now.out.emplace_back(order_run{.run = run->id, .activation = command.activation, .order = order_kind::leave});
+    return;
+  }
+  auto after = *run;
+  after.error = std::move(limit);
+  end_run(now, *run, std::move(after), run_status::failed);
 }
 
 // Nothing further starts. The run is as `after` says, at once or, while something executes, once the actor has told what came of it.
@@ -401,9 +425,7 @@ void begin_operations(turn& now, run_ptr run, const advance_run& command) {
     return;
   }
   if (auto limit = over_limit(now.state, *run, rows_to_come(*run, command), 0)) {
-    auto after = *run;
-    after.error = std::move(limit);
-    end_run(now, *run, std::move(after), run_status::failed);
+    fail_beyond_limit(now, run, std::move(*limit), command);
     return;
   }
   beginning begun{now, run, command};
@@ -419,9 +441,7 @@ void begin_operations(turn& now, run_ptr run, const advance_run& command) {
     return;
   }
   if (auto limit = over_limit(now.state, *run, 0, 0)) {
-    auto after = *run;
-    after.error = std::move(limit);
-    end_run(now, *run, std::move(after), run_status::failed);
+    fail_beyond_limit(now, run, std::move(*limit), command);
     return;
   }
   if (is_held_by_pause(now.state, *run)) {

@@ -56,10 +56,10 @@ void set_behind(turn& now, std::optional<time_point> until) {
 
 void fire_runs(turn& now) {
   auto& timers = now.state.timers;
-  set_behind(now, std::nullopt);
+  set_behind(now, now.now);
   for (std::size_t left = now.state.limits.timers_per_turn; left > 0 && !timers.empty(); --left) {
     const auto [due, id] = *timers.begin();
-    if (due > now.now) return;
+    if (due > now.now) break;
     const auto run = settle_sweeps(now, find_live(now, id));
     if (run != nullptr && wake_time(*run) && *wake_time(*run) <= now.now) fire(now, run);
     // The record decides: an entry that it does not stand behind goes. One that it does is due again: a deadline came with it.
@@ -69,7 +69,7 @@ void fire_runs(turn& now) {
       timers.erase(timers.begin());
     }
   }
-  if (!timers.empty() && timers.begin()->first <= now.now) set_behind(now, now.now);
+  if (timers.empty() || timers.begin()->first > now.now) set_behind(now, std::nullopt);
 }
 
 }  // namespace

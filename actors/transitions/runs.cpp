@@ -132,10 +132,9 @@ bool hold_if_blocked(turn& now, const storage::run_record& before, storage::run_
   return true;
 }
 
-// Instead of going on: its time was over when a turn for timers came that did not get to it.
+// Instead of going on.
 bool end_if_overdue(turn& now, const storage::run_record& before, storage::run_record& after) {
-  const auto& behind = now.state.timers_behind;
-  if (!behind || !before.deadline || *before.deadline > *behind) return false;
+  if (!is_overlooked(now, before)) return false;
   if (!after.cancelled_by) after.cancelled_by = overdue(now, before);
   end_run(now, before, std::move(after), run_status::cancelled);
   if (before.has_children) cancel_descendants(now, before.id, position{});
@@ -291,6 +290,11 @@ run_ptr find_live(turn& now, const run_id& run) {
 }
 
 bool is_overdue(const turn& now, const storage::run_record& run) { return run.deadline && *run.deadline <= now.now; }
+
+bool is_overlooked(const turn& now, const storage::run_record& run) {
+  const auto& behind = now.state.timers_behind;
+  return behind && run.deadline && *run.deadline <= std::min(*behind, now.now);  // the clock may have been ahead
+}
 
 cancellation overdue(const turn& now, const storage::run_record& run) {
   const auto& def = now.state.definition_of(run).record;
@@ -478,6 +482,7 @@ void start_or_queue(turn& now, const storage::run_record& before, storage::run_r
 
 void wake_run(turn& now, const storage::run_record& before, storage::run_record after, std::vector<step_info> rows,
               std::vector<std::string> retries) {
+  if (before.status != run_status::running && end_if_overdue(now, before, after)) return;
   const auto* live = now.state.live.find(before.id);
   const bool may_go_on = before.status == run_status::running || has_slots(now.state, before);
   if (live == nullptr && before.status == run_status::running) {
@@ -554,6 +559,7 @@ cancel_outcome record_cancel(turn& now, const storage::run_record& run, cancella
 
 void dispatch_queue(turn& now) {
   auto& state = now.state;
+  std::size_t ended = 0;
   while (state.has_room()) {
     const auto next = state.queue.next(state.undo);
     if (!next) return;
@@ -563,7 +569,12 @@ void dispatch_queue(turn& now) {
       continue;
     }
     auto after = *run;
-    if (end_if_overdue(now, *run, after) || hold_if_blocked(now, *run, after)) continue;
+    if (end_if_overdue(now, *run, after)) {
+      const bool are_more_due = !state.timers.empty() && state.timers.begin()->first <= now.now;
+      if (++ended >= state.limits.timers_per_turn && are_more_due) return;  // a turn for them is to come
+      continue;
+    }
+    if (hold_if_blocked(now, *run, after)) continue;
     mark_running(now, after);
     give_actor(now, replace_run(now, *run, std::move(after)), std::nullopt);
   }

@@ -65,6 +65,8 @@ void queue_run(router_state& state, const storage::run_record& run);
 
 // timeouts.start or timeouts.finish has passed; and what it is cancelled with.
 [[nodiscard]] bool is_overdue(const turn& now, const storage::run_record& run);
+// It was so when a turn for timers came that has not got to it.
+[[nodiscard]] bool is_overlooked(const turn& now, const storage::run_record& run);
 [[nodiscard]] cancellation overdue(const turn& now, const storage::run_record& run);
 
 // True when the run's function is paused so that runs under way are held.

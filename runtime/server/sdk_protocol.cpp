@@ -373,18 +373,18 @@ document read_if_json(std::string_view text) try {
   return {};
 }
 
-// A response that was streamed says in its body what it would have said: the TypeScript SDK with the inner body as text and headers, the Go SDK with it as it is,
-// which may be a text, too, and members in place of two headers.
+// A response that was streamed says in its body what it would have said: the TypeScript SDK with headers and the inner body as text, the Go SDK with the inner body
+// as it is and members in place of two headers.
 std::optional<http::response> unwrapped(const http::response& response) {
   const auto body = json::parse(response.body, nullptr, false);
   if (!body.is_object() || !body.contains("status")) return std::nullopt;
   http::response inner{.status = body.value("status", 500), .headers = response.headers, .body = text_in(body, "body")};
-  if (const auto* const told = object_in(body, "body"); told != nullptr && !told->is_null()) {
-    if (!told->is_string() || !json::accept(inner.body)) inner.body = told->dump();
-  }
+  const auto* const headers = object_in(body, "headers");
+  const auto* const told = object_in(body, "body");
+  if ((headers == nullptr || !headers->is_object()) && told != nullptr) inner.body = told->dump();
   if (const auto* const no_retry = object_in(body, "noRetry"); no_retry != nullptr && *no_retry == true) inner.headers.set(std::string{answer_header::no_retry}, "true");
   if (auto retry_at = text_in(body, "retryAt"); !retry_at.empty()) inner.headers.set(std::string{answer_header::retry_after}, std::move(retry_at));
-  if (const auto* headers = object_in(body, "headers"); headers != nullptr && headers->is_object()) {
+  if (headers != nullptr && headers->is_object()) {
     for (const auto& [name, value] : headers->items()) {
       if (value.is_string()) inner.headers.set(name, value.get<std::string>());
     }
@@ -444,7 +444,7 @@ void add_error(std::string& text, const step_info& row) {
     text += R"({"name":"InngestInvokeTimeoutError","message":"Timed out waiting for invoked function to complete",)"
             R"("error":"InngestInvokeTimeoutError: Timed out waiting for invoked function to complete"})";
   } else {
-    text += whole_error(row).dump();
+    text += whole_error(row).dump(-1, ' ', false, json::error_handler_t::replace);
   }
   text += '}';
 }
@@ -620,7 +620,7 @@ answer read_response(const http::response& response) try {
   }
   constexpr std::size_t longest_page = 1'000;  // what is no SDK's: a framework's page about an error, say
   const auto status = "the app answered with status " + std::to_string(response.status);
-  auto failed = failed_attempt("Error", response.body.empty() ? status : status + ": " + response.body.substr(0, longest_page));
+  auto failed = failed_attempt("Error", response.body.empty() ? status : status + ": " + storage::to_utf8(response.body, longest_page));
   auto body = read_if_json(response.body);
   if (document_view{body.bytes()}.kind() == value_kind::text) failed.error->message = document_view{body.bytes()}.text();
   if (body.is_object()) {

@@ -26,7 +26,9 @@ namespace {
 std::vector<std::string> keys_of(const server_options& options) {
   std::vector<std::string> keys;
   for (const auto& key : {options.signing_key, options.signing_key_fallback}) {
-    if (!key.empty()) keys.push_back(key);
+    if (key.empty()) continue;
+    (void)http::hashed_key(key);  // throws for what is no key
+    keys.push_back(key);
   }
   return keys;
 }
@@ -226,10 +228,10 @@ class server::core {
   loop_executor executor_{loop_};
   workers workers_;
   app_link link_;
+  std::atomic<bool> is_ready_ = false;      // all of this is there
   std::optional<http::listener> listener_;  // before the runtime: a server that cannot listen starts no run
   std::optional<caesura::runtime> runtime_;
   api_parts parts_;
-  std::atomic<bool> is_ready_ = false;      // all of the above is there
   bool is_stopped_ = false;
 };
 

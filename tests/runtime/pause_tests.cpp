@@ -312,6 +312,45 @@ BOOST_FIXTURE_TEST_CASE(no_run_goes_on_past_its_timeouts_although_its_timer_stan
   BOOST_TEST(executed == 0);
 }
 
+// Timers of the children come first; each end wakes a parent whose own timer stands further behind.
+BOOST_FIXTURE_TEST_CASE(no_parent_goes_on_past_its_timeout_although_its_child_ends_first, world) {
+  environment().adjust_limits = [](actors::limits& limits) { limits.timers_per_turn = 1; };
+  int executed = 0;
+  const std::vector<function> functions{{.id = "parent",
+                                         .triggers = {{.event = "go"}},
+                                         .timeouts = {.finish = 2h},
+                                         .body =
+                                             [&](context step) -> task<> {
+                                               try {
+                                                 co_await step.invoke<>("call", "child", nlohmann::json::object());
+                                               } catch (const step_failed&) {
+                                               }
+                                               co_await step.run("s", [&] { ++executed; });
+                                             }},
+                                        {.id = "child", .triggers = {{.event = "never"}}, .timeouts = {.finish = 1h}, .body = [&](context step) -> task<> {
+                                           co_await step.sleep_for("long", days{1});
+                                         }}};
+  for (const bool is_restarted : {false, true}) {
+    BOOST_TEST_CONTEXT((is_restarted ? "restarted" : "in one process")) {
+      open(functions);
+      std::vector<run_id> parents;
+      for (int i = 0; i < 4; ++i) parents.push_back(start({.name = "go"}));
+      run();
+      if (is_restarted) crash();
+      set_clock(now() + 3h);
+      if (is_restarted) open(functions);
+      environment().fire_timers();
+      run();
+      for (const auto& one : parents) {
+        BOOST_TEST(status(one) == run_status::cancelled);
+        BOOST_TEST(runtime().get(one)->cancelled_by->reason.starts_with("timeouts.finish"));
+      }
+      BOOST_TEST(executed == 0);
+      close();
+    }
+  }
+}
+
 BOOST_FIXTURE_TEST_CASE(a_run_that_does_not_end_in_time_is_cancelled_wherever_it_is, world) {
   int later = 0;
   open({{.id = "f", .triggers = {{.event = "go"}}, .timeouts = {.finish = 1h}, .body = [&](context step) -> task<> {

@@ -2,6 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "runtime/runtime_state.hpp"
 #include "tests/support/remote_world.hpp"
 
 namespace {
@@ -327,6 +328,48 @@ BOOST_FIXTURE_TEST_CASE(checkpoints_beyond_the_steps_of_a_run_are_refused_and_th
   });
   reply({.steps = {{.id = "d"}}, .is_completed = true});
   BOOST_TEST(status(run) == run_status::failed);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_run_with_as_many_steps_as_it_may_have_is_asked_for_its_result, remote_world) {
+  close();
+  environment().adjust_limits = [](actors::limits& limits) { limits.steps_per_run = 3; };
+  open(functions());
+  const auto run = start();
+  reply({.steps = {{.id = "a"}, {.id = "b"}}});
+  reply({.operations = {plans("c"), plans("d")}, .goes_on_at_first = true});  // a race leaves one row
+  BOOST_TEST(calls().size() == 2U);
+  reply_to("c", did("c"));
+  calls();
+  crash();
+  open(functions());
+  BOOST_REQUIRE_MESSAGE(calls_of(remote::next_call) == 1U, to_string(status(run)) << " " << calls().size() << " " << (runtime().get(run)->error ? runtime().get(run)->error->message : "") << (diagnostics.empty() ? "" : diagnostics.back()));
+  reply_to(remote::next_call, completes());
+  BOOST_TEST(status(run) == run_status::completed);
+}
+
+// What stands beside it may last: code elsewhere is asked again for what was left out.
+BOOST_FIXTURE_TEST_CASE(what_a_pause_that_holds_left_out_is_asked_for_when_the_function_is_resumed, remote_world) {
+  auto all = functions();
+  all.push_back({.id = "child", .triggers = {{.event = "never"}}, .body = [](context step) -> task<> { co_await step.run("s", [] {}); }});
+  close();
+  open(all);
+  const auto run = start();
+  BOOST_REQUIRE(calls().size() == 1U);
+  auto call = take(remote::next_call);
+  auto invokes_child = operation{.kind = operation::what::invoke, .id = "call-child"};
+  invokes_child.function = "child";
+  runtime().internals().admit();
+  runtime().internals().post(actors::pause_function{.function = "app-fn", .mode = storage::pause_mode::hold});
+  call.done(names({sleeps("rest", days{30}), invokes_child}));
+  settle();
+  BOOST_TEST(status(run) == run_status::held);
+  BOOST_TEST(runtime().list({.function = "child"}).runs.empty());
+  runtime().resume("app-fn");
+  BOOST_REQUIRE(calls_of(remote::next_call) == 1U);
+  reply_to(remote::next_call, names({sleeps("rest", days{30}), invokes_child}));
+  calls();
+  BOOST_TEST(runtime().list({.function = "child"}).runs.size() == 1U);
+  BOOST_TEST(status(run) == run_status::sleeping);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_checkpoint_is_answered_to_whom_it_names_once_it_is_recorded, remote_world) {

@@ -195,6 +195,8 @@ functions.push(
     },
   ),
   define({ id: "identified" }, { event: "identified/start" }, ({ requestId }) => ({ requestId })),
+  define({ id: "sends" }, { event: "sends/start" }, ({ event, step }) => step.sendEvent("send", { name: "sent/by-step", data: { id: event.data.id } })),
+  define({ id: "receives" }, { event: "sent/by-step" }, ({ event }) => event.id),
   define({ id: "heavy" }, { event: "heavy/start" }, async ({ step }) => {
     const a = await step.run("a", () => "a".repeat(3_000_000));
     const b = await step.run("b", () => "b".repeat(3_000_000));
@@ -202,6 +204,9 @@ functions.push(
     return step.run("sum", () => a.length + b.length);
   }),
 );
+
+// v3 has no function without a trigger.
+if (major === 4) functions.push(client.createFunction({ id: "only-invoked", triggers: [] }, ({ event }) => event.data));
 
 const handler = serve({ client, functions });
 const server = http.createServer((request, response) => (request.url === "/ended" ? response.end(String(ended)) : handler(request, response)));

@@ -251,6 +251,17 @@ for (const major of [4, 3]) {
         assert.equal((await w.ended(invoked.body.run_id)).status, "Failed");
         assert.equal(JSON.parse(await w.app.told("declined", "d-2")).by, "inngest/function.invoked");
       });
+      await t.test("a function sees an event that an SDK sent under the id that the sender was told", async () => {
+        const sent = (await w.completed(await w.start("sends/start", { id: "s-1" }))).output.ids[0];
+        const { body } = await w.api("GET", `/v1/events/${sent}/runs`);
+        assert.equal((await w.completed(body.data[0].run_id)).output, sent);
+      });
+      if (major === 4) {
+        await t.test("a function without a trigger is invoked", async () => {
+          const invoked = await w.api("POST", "/invoke/app-only-invoked", { data: { id: "o-1" } });
+          assert.deepEqual((await w.completed(invoked.body.run_id)).output, { id: "o-1" });
+        });
+      }
       await t.test("a failed batch tells all its events", async () => {
         for (const id of ["e-1", "e-2"]) await w.send("batch/start", { id });
         const told = await w.app.line((line) => line.startsWith('{"batch"'));

@@ -359,6 +359,9 @@ BOOST_AUTO_TEST_CASE(failures_say_whether_they_are_tried_again) {
   BOOST_TEST(read_response(response(400, {{"message", "no"}}, {{"x-inngest-no-retry", "true"}})).is_final);
   BOOST_TEST(read_response({.status = 502, .body = "<html>"}).error->message == "the app answered with status 502: <html>");
   BOOST_TEST(read_response(response(500, "only a text")).error->message == "only a text");
+  const auto page = read_response({.status = 500, .body = "caf\xE9 " + std::string(5'000, 'x')}).error->message;
+  BOOST_TEST(page.starts_with("the app answered with status 500: caf\xEF\xBF\xBD x"), page);
+  BOOST_TEST(page.size() < 1'100U);
   BOOST_TEST(read_response(response(200, 1, {})).error->message.find("x-inngest-sdk") != std::string::npos);
   BOOST_TEST(read_response({.status = 206, .headers = {{"x-inngest-sdk", "js"}}, .body = "{"}).error.has_value());
 }
@@ -396,6 +399,8 @@ BOOST_AUTO_TEST_CASE(a_streamed_response_is_what_its_body_says) {
   };
   BOOST_TEST(of_go(200, {{"got", 1}}).output.json() == (json{{"got", 1}}));
   BOOST_TEST(of_go(200, "text").output.json() == "text");
+  BOOST_TEST(of_go(200, "42").output.json() == "42");
+  BOOST_TEST(of_go(200, nullptr).output.is_null());
   BOOST_TEST(of_go(206, json::array({{{"op", "StepRun"}, {"id", "h"}, {"data", 1}}})).steps.size() == 1U);
   const auto final = of_go(500, {{"message", "stop 1"}}, true);
   BOOST_TEST(final.is_final);

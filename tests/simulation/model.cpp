@@ -121,6 +121,7 @@ void model::take(const actors::advance_run& command) {
   if (run.is_ended || run.status != run_status::running) return;  // of an actor that has been told to go
   settle(run.id);
   if (run.is_ended) return;
+  if (is_overlooked(run) && !run.cancelled_by) cancel(run, {.source = cancel_source::timeout});
   const int interruptions = run.interruptions;
   for (const auto& row : command.rows) {
     check_execution(run, row, interruptions);
@@ -329,6 +330,7 @@ void model::begin(model_run& run, const actors::advance_run& command) {
 }
 
 void model::take(const actors::fire_timers&) {
+  timers_behind_ = now_;
   for (auto left = timers_a_turn_; left > 0; --left) {
     std::optional<std::pair<time_point, run_id>> first;
     for (const auto& [id, run] : runs_) {
@@ -344,7 +346,7 @@ void model::take(const actors::fire_timers&) {
     const auto wakes = wake_time(entry.second);
     return wakes && *wakes <= now_;
   };
-  timers_behind_ = std::ranges::any_of(runs_, is_due) ? std::optional{now_} : std::nullopt;
+  if (std::ranges::none_of(runs_, is_due)) timers_behind_.reset();
   for (const auto& [function, next] : next_ticks_) tick(function);
 }
 
@@ -359,10 +361,12 @@ std::optional<time_point> model::wake_time(const model_run& run) const {
   return first;
 }
 
+bool model::is_overlooked(const model_run& run) const { return timers_behind_ && run.deadline && *run.deadline <= *timers_behind_; }
+
 // A limit that has passed ends a run that is about to go on, although its timer stands behind others. Whether the router had got to that is the store's word;
 // that nobody goes on past a limit is ours.
 bool model::ends_overdue(model_run& run) {
-  if (run.is_ended || run.cancelled_by || !run.deadline || !timers_behind_ || *run.deadline > *timers_behind_) return false;
+  if (run.is_ended || run.cancelled_by || !is_overlooked(run)) return false;
   const auto stored = store_->find_run(run.id);
   if (!stored || !caesura::is_ended(stored->status) || !stored->cancelled_by || stored->cancelled_by->source != cancel_source::timeout) return false;
   run.cancelled_by = cancellation{.source = cancel_source::timeout};
@@ -911,8 +915,7 @@ void model::adopt() {
     const bool has_started = !known.started_at && stored->started_at;
     if (known.status == stored->status && known.swept_to == stored->swept_to && !has_started) continue;
     const bool goes_on = stored->status == run_status::running && known.status != run_status::running;
-    const bool is_overdue = timers_behind_ && known.deadline && *known.deadline <= *timers_behind_;
-    require(!goes_on || !is_overdue || known.cancelled_by, text(id) + " goes on although its time is over");
+    require(!goes_on || !is_overlooked(known) || known.cancelled_by, text(id) + " goes on although its time is over");
     auto& run = run_at(id);
     run.status = stored->status;
     run.swept_to = stored->swept_to;

@@ -260,6 +260,7 @@ class model {
   void tell_parent(const model_run& child);
   void begin(model_run& run, const actors::advance_run& command);
   void fire(model_run& run);
+  [[nodiscard]] bool is_overlooked(const model_run& run) const;
   bool ends_overdue(model_run& run);
   [[nodiscard]] const execution* take_execution(const model_run& run, const std::string& step, std::uint32_t attempt);
   void check_execution(model_run& run, const step_info& row, int interruptions);
