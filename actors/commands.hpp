@@ -113,7 +113,7 @@ struct advance_run {
   std::uint32_t in_flight{0};                     // steps that may still be executing
   document output{};
   std::optional<recorded_error> error{};
-  std::string held_because{};
+  std::string held_because{};  // held; left: why the run could not be begun, empty for those that were told to leave
   std::optional<std::uint32_t> rows_known{};  // rows known when `rows` were made: of those recorded beyond them, none is recorded again
   bool wants_rows{false};  // the actor has not taken these rows itself: tell them in the order in which they are recorded
 };
