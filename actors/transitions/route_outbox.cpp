@@ -1,10 +1,12 @@
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "actors/planted_faults.hpp"
 #include "actors/transitions/transitions.hpp"
+#include "storage/document_view.hpp"
 #include "storage/document_writer.hpp"
 
 namespace caesura::actors {
@@ -36,11 +38,18 @@ void write_event(document_writer& out, const storage::event_record& event) {
 // With what else the function's code gave of it, where it is elsewhere: a stack, a cause.
 void write_error(document_writer& out, const storage::run_record& run) {
   const auto error = run.error.value_or(recorded_error{});
-  auto whole = run.output.is_object() ? run.output.json() : nlohmann::json::object();
-  whole["error"] = error.name + ": " + error.message;
-  whole["name"] = error.name;
-  whole["message"] = error.message;
-  out.text("error").value(document{whole});
+  const auto is_known = [](std::string_view name) { return name == "error" || name == "name" || name == "message"; };
+  const storage::document_view whole{run.output.bytes()};
+  const bool has_more = run.output.is_object();
+  std::uint32_t more = 0;
+  if (has_more) {
+    for (auto item = whole.first(); item; item = item.next()) more += is_known(item.key().text()) ? 0 : 1;
+  }
+  out.text("error").map(3 + more).text("error").text(error.name + ": " + error.message).text("name").text(error.name).text("message").text(error.message);
+  if (!has_more) return;
+  for (auto item = whole.first(); item; item = item.next()) {
+    if (!is_known(item.key().text())) out.text(item.key().text()).value(document::from_trusted_msgpack(std::string{item.value().bytes()}));
+  }
 }
 
 void write_cancellation(document_writer& out, const cancellation& cancelled) {
