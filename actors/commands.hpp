@@ -73,6 +73,8 @@ struct operation_request {
   std::optional<caesura::event> to_send{};
   std::string function{};             // invoke
   document data{};                    // invoke
+  document user{};                    // invoke
+  std::string version{};              // invoke
   child_policy on_parent_cancel{child_policy::cancel};  // invoke
   std::string name{};                 // for people
   bool is_planned{false};             // run: kept in the record although it has not failed

@@ -47,7 +47,7 @@ void coroutine_frame::resume() {
 }
 
 void coroutine_frame::settle_if_done() {
-  if (!instance_->handle().done()) return;
+  if (state_ == frame_state::held || !instance_->handle().done()) return;
   try {
     output_ = instance_->take();
     state_ = frame_state::completed;

@@ -34,7 +34,6 @@ struct limits {
   std::size_t filter_items{10'000};         // functions, or run ids, of one filter
   std::size_t bulk_slice{200};              // runs of a bulk job between other commands; benchmarks/bulk_cancel: 500 is 1.4 times as fast, and a send waits 1.6 times as long
   std::size_t purge_slice{500};             // records looked at by a purge between other commands
-  std::size_t counted_queue{100'000};       // a place in the queue beyond it is not counted
   duration keep_runs{days{7}};              // ended runs
   duration keep_events{days{7}};
   duration keep_plans{std::chrono::hours{24}};

@@ -29,6 +29,11 @@ void refuse_inside_step(std::string_view what) {
                                                           "and co_await the next one in the body"};
 }
 
+void refuse_second_await(const operation* op) {
+  throw error{errc::invalid_argument, (op == nullptr ? std::string{"what was awaited before, or given to caesura::all or caesura::any,"} : "step \"" + op->id + "\"") +
+                                          " is awaited a second time: make it anew for each co_await, as in co_await step.run(\"poll\", poll)"};
+}
+
 void check_step_id(std::string_view id) {
   if (id.empty()) throw error{errc::invalid_argument, "a step id is empty: every step needs a name that is unique within its run"};
   if (id.size() > step_id_limit) {
@@ -91,6 +96,8 @@ void wait_operation::decode(const document& result) {
   found.id = json.at("id").get<std::string>();
   found.data = document(json.at("data"));
   found.time = time_point{duration{json.at("ts").get<std::int64_t>()}};
+  if (const auto user = json.find("user"); user != json.end()) found.user = document(*user);
+  found.version = json.value("v", "");
   value->emplace(std::move(found));
 }
 

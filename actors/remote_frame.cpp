@@ -161,6 +161,8 @@ std::unique_ptr<remote_frame::remote_operation> remote_frame::operation_of(const
   }
   terms.function = named.function;
   terms.data = named.data;
+  terms.user = named.user;
+  terms.version = named.version;
   return op;
 }
 

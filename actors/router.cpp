@@ -143,7 +143,7 @@ bool router::take_volatile(const command& command) {
   }
   if (const auto* request = std::get_if<find_places>(&command.body)) {
     std::vector<std::optional<std::size_t>> places;
-    for (const auto& run : request->runs) places.push_back(state_->queue.place_of(run, state_->limits.counted_queue));
+    for (const auto& run : request->runs) places.push_back(state_->queue.place_of(run));
     request->reply(std::move(places));
     return true;
   }
@@ -529,7 +529,7 @@ void router::emit(output&& value) {
 
 // Work that is bounded a turn goes on behind the commands that wait.
 void router::after_commit() {
-  if (state_->outbox_size > 0 && !has_outbox_turn_) {
+  if ((state_->outbox_size > 0 || state_->dispatches_again) && !has_outbox_turn_) {
     has_outbox_turn_ = true;
     ports_.to_self(route_outbox{});
   }

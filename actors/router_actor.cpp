@@ -1,5 +1,7 @@
 #include "actors/router_actor.hpp"
 
+#include <cstdio>
+#include <exception>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -67,20 +69,33 @@ router::ports ports_of(router_actor* self, const std::shared_ptr<router_parts>& 
   };
 }
 
+// Commands and commits answer for what fails in them. What fails beyond, while what is durable is let out, cannot be made good: memory would disagree with the
+// store, and whoever waits would wait for ever. The next start recovers.
+template <class Work>
+void without_return(Work&& work) noexcept {
+  try {
+    work();
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "caesura: the process ends, because the router cannot go on: %s\n", e.what());
+    std::terminate();
+  }
+}
+
 caf::behavior router_behavior(router_actor* self, const std::shared_ptr<router_parts>& parts) {
   auto& state = self->state;
   const run_actor_parts shared{.store = parts->store,
                                .limits = &parts->state->limits,
-                               .steps = parts->steps};
+                               .steps = parts->steps,
+                               .count = parts->runs};
   auto ports = ports_of(self, parts, shared);
   state.core.emplace(*parts->store, std::move(parts->state), *parts->clock, parts->seed, std::move(ports));
   return {
       [self, took = parts->took_command](const router_envelope& message) {
         const auto& command = message.open();
         if (is_admitted(command->body)) took();
-        self->state.core->take(command);
+        without_return([&] { self->state.core->take(command); });
       },
-      [self](flush_request) { self->state.core->flush(); },
+      [self](flush_request) { without_return([&] { self->state.core->flush(); }); },
   };
 }
 

@@ -26,6 +26,7 @@ struct router_parts {
   observations observer{};
   order_watch watch{};
   std::uint64_t seed{0};
+  std::shared_ptr<actor_count> runs{};
   // executor::post_last, if the program executes the actors: a batch ends behind everything that is ready then.
   std::function<void(std::function<void()>)> post_last{};
   bool is_detached{true};  // false: runs on the scheduler

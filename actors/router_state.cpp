@@ -63,27 +63,42 @@ void live_table::set_parking(const run_id& run, undo_log& undo) {
   entry.is_parking = true;
 }
 
-std::map<run_queue::place, run_id>& run_queue::line_of(std::optional<std::uint64_t> waits_in) { return waits_in ? groups_[*waits_in].waiting : ready_; }
+run_queue::head_table& run_queue::heads_of(std::optional<std::uint64_t> waits_in) { return waits_in ? groups_.find(*waits_in)->second.waiting : ready_; }
 
 // Whatever throws half way leaves what take() takes back.
-void run_queue::put(const run_id& run, const entry& e) {
+void run_queue::put(const run_id& run, const standing& as) {
   take(run);
-  for (const auto id : e.groups) groups_.try_emplace(id);
-  entries_.emplace(run, e);
-  for (const auto id : e.groups) ++groups_.find(id)->second.needed_by;
-  line_of(e.waits_in).emplace(e.at, run);
+  for (const auto id : as.groups) groups_.try_emplace(id);
+  auto& in = *lines_.try_emplace(as.groups).first;
+  auto& [groups, whole] = in;
+  if (whole.runs.empty()) whole.waits_in = as.waits_in;
+  entries_.emplace(run, entry{.at = as.at, .in = &in});
+  for (const auto id : groups) ++groups_.find(id)->second.needed_by;
+  auto& heads = heads_of(whole.waits_in);
+  const auto before = whole.runs.empty() ? std::nullopt : std::optional{first_place(whole)};
+  const bool is_first = !before || as.at < *before;
+  if (is_first) heads.emplace(as.at, &in);
+  whole.runs.insert({as.at, run});
+  if (is_first && before) heads.erase(*before);
 }
 
+// Throws nothing, so that what is undone stays so.
 void run_queue::take(const run_id& run) {
   const auto found = entries_.find(run);
   if (found == entries_.end()) return;
-  const entry e = std::move(found->second);
+  const entry e = found->second;
   entries_.erase(found);
-  line_of(e.waits_in).erase(e.at);
-  for (const auto id : e.groups) {
-    --groups_.find(id)->second.needed_by;
-    forget_if_idle(id);
+  auto& [groups, whole] = *e.in;
+  auto& heads = heads_of(whole.waits_in);
+  auto head = heads.extract(e.at);
+  const bool was_in = whole.runs.erase(e.at);
+  if (was_in && !head.empty() && !whole.runs.empty()) {
+    head.key() = first_place(whole);
+    heads.insert(std::move(head));
   }
+  for (const auto id : groups) --groups_.find(id)->second.needed_by;
+  const auto is_over = whole.runs.empty() ? lines_.extract(groups) : line_table::node_type{};
+  for (const auto id : is_over.empty() ? groups : is_over.key()) forget_if_idle(id);
 }
 
 void run_queue::remember(std::uint64_t id, undo_log& undo) {
@@ -105,74 +120,70 @@ void run_queue::forget_if_idle(std::uint64_t id) {
 
 void run_queue::push(const run_id& run, place at, const std::vector<slot>& slots, undo_log& undo) {
   if (entries_.contains(run)) return;
-  entry e{.at = at};
+  standing as{.at = at};
+  as.groups.reserve(slots.size());
   for (const auto& s : slots) {
     if (!groups_.contains(s.group)) remember(s.group, undo);
     groups_.try_emplace(s.group);
     set_limit(s, undo);
-    e.groups.push_back(s.group);
-    if (!has_slot(s.group)) e.waits_in = s.group;
+    as.groups.push_back(s.group);
+    if (!has_slot(s.group)) as.waits_in = s.group;
   }
   undo.add([this, run] { take(run); });
-  put(run, e);
+  put(run, as);
 }
 
 bool run_queue::remove(const run_id& run, undo_log& undo) {
   const auto found = entries_.find(run);
   if (found == entries_.end()) return false;
-  const entry before = found->second;
+  const auto& [groups, whole] = *found->second.in;
+  standing before{.at = found->second.at, .groups = groups, .waits_in = whole.waits_in};
   for (const auto id : before.groups) remember(id, undo);
   undo.add([this, run, before] { put(run, before); });
   take(run);
-  if (!before.waits_in) promote_others(before, undo);
+  if (!before.waits_in) promote_all(before.groups, undo);
   return true;
 }
 
 std::optional<run_id> run_queue::next(undo_log& undo) {
   while (!ready_.empty()) {
-    const run_id run = ready_.begin()->second;
-    const entry e = entries_.at(run);
-    const auto full = std::ranges::find_if(e.groups, [&](std::uint64_t id) { return !has_slot(id); });
-    if (full == e.groups.end()) return run;
-    move_to(run, *full, undo);
-    promote_others(e, undo);
+    auto& first = *ready_.begin()->second;
+    const auto& [groups, whole] = first;
+    const auto full = std::ranges::find_if(groups, [&](std::uint64_t id) { return !has_slot(id); });
+    if (full == groups.end()) return whole.runs.begin()->second;
+    move_to(first, *full, undo);
+    promote_all(groups, undo);
   }
   return std::nullopt;
 }
 
-void run_queue::move_to(const run_id& run, std::optional<std::uint64_t> waits_in, undo_log& undo) {
-  undo.add([this, run, before = entries_.at(run).waits_in] { set_line(run, before); });
-  set_line(run, waits_in);
+void run_queue::move_to(line_table::value_type& moved, std::optional<std::uint64_t> waits_in, undo_log& undo) {
+  // By its first run: until this is undone the line itself may have ended and begun again.
+  undo.add([this, first = moved.second.runs.begin()->second, before = moved.second.waits_in] { set_line(*entries_.at(first).in, before); });
+  set_line(moved, waits_in);
 }
 
-void run_queue::set_line(const run_id& run, std::optional<std::uint64_t> waits_in) {
-  auto& e = entries_.at(run);
-  if (e.waits_in == waits_in) return;
-  auto& after = line_of(waits_in);
-  after.insert(line_of(e.waits_in).extract(e.at));
-  e.waits_in = waits_in;
+void run_queue::set_line(line_table::value_type& moved, std::optional<std::uint64_t> waits_in) {
+  auto& whole = moved.second;
+  if (whole.waits_in == waits_in) return;
+  heads_of(waits_in).insert(heads_of(whole.waits_in).extract(first_place(whole)));
+  whole.waits_in = waits_in;
 }
 
 void run_queue::promote(std::uint64_t id, undo_log& undo) {
   const auto found = groups_.find(id);
   if (found == groups_.end() || found->second.waiting.empty() || !has_slot(id)) return;
-  const run_id first = found->second.waiting.begin()->second;  // a copy: moving it erases the entry
-  move_to(first, std::nullopt, undo);
+  move_to(*found->second.waiting.begin()->second, std::nullopt, undo);
 }
 
-void run_queue::promote_others(const entry& e, undo_log& undo) {
-  for (const auto id : e.groups) promote(id, undo);
+void run_queue::promote_all(const std::vector<std::uint64_t>& groups, undo_log& undo) {
+  for (const auto id : groups) promote(id, undo);
 }
 
-std::optional<std::size_t> run_queue::place_of(const run_id& run, std::size_t limit) const {
+std::optional<std::size_t> run_queue::place_of(const run_id& run) const {
   const auto found = entries_.find(run);
   if (found == entries_.end()) return std::nullopt;
-  const auto& line = found->second.waits_in ? groups_.at(*found->second.waits_in).waiting : ready_;
-  std::size_t before = 0;
-  for (auto at = line.begin(); at != line.end() && before <= limit; ++at, ++before) {
-    if (at->second == run) return before;
-  }
-  return std::nullopt;
+  return found->second.in->second.runs.order_of_key(found->second.at);
 }
 
 bool run_queue::has_slot(std::uint64_t id) const {
@@ -414,6 +425,8 @@ compiled_filter compiled_filter::of(run_filter filter) {
     result.when = std::get<expression::compiled>(std::move(parsed));
   }
   std::ranges::sort(result.runs);
+  const auto twice = std::ranges::unique(result.runs);
+  result.runs.erase(twice.begin(), twice.end());
   result.text = std::move(filter);
   return result;
 }
@@ -427,10 +440,12 @@ scope_of::scope_of(const storage::event_record& record)
       scope_{.id = id_,
              .name = record.name,
              .ts = record.time.time_since_epoch().count(),
-             .data = storage::document_view{record.data.bytes()}} {}
+             .data = storage::document_view{record.data.bytes()},
+             .user = record.user.is_null() ? storage::document_view{} : storage::document_view{record.user.bytes()},
+             .version = record.version} {}
 
 event public_event(const storage::event_record& record) {
-  return {.name = record.name, .data = record.data, .id = public_id(record), .time = record.time};
+  return {.name = record.name, .data = record.data, .id = public_id(record), .time = record.time, .user = record.user, .version = record.version};
 }
 
 std::optional<time_point> wake_time(const storage::run_record& run) {

@@ -16,6 +16,9 @@
 
 #include <absl/container/btree_set.h>
 
+#include <ext/pb_ds/assoc_container.hpp>
+#include <ext/pb_ds/tree_policy.hpp>
+
 #include <caesura/function.hpp>
 
 #include "actors/commands.hpp"
@@ -146,8 +149,9 @@ class live_table {
 };
 
 // Runs that may go on as soon as there is room: those under way before new ones, each first in first out; and the slots of concurrency
-// groups. A run whose group is full waits aside until a slot of it is free, so that it holds up nobody else. A group is known while a run holds a slot
-// of it, a queued one needs a slot of it, or time closes it. One thread.
+// groups. Runs that need the same slots stand in one line. A line whose first run needs a slot of a full group waits there as a whole until one is free, so that
+// it holds up nobody else, and what it takes to move it does not depend on how many stand in it. A group is known while a run holds a slot of it, a queued one
+// needs a slot of it, or time closes it. One thread.
 class run_queue {
  public:
   using place = std::pair<bool, position>;  // new ones (true) after those under way
@@ -169,8 +173,8 @@ class run_queue {
   [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
   [[nodiscard]] bool is_anyone_ready() const noexcept { return !ready_.empty(); }
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
-  // How many go before the run in the line in which it stands, counted up to `limit`; nullopt: not queued, or further back.
-  [[nodiscard]] std::optional<std::size_t> place_of(const run_id& run, std::size_t limit) const;
+  // How many go before the run in the line in which it stands; nullopt: not queued. O(log n).
+  [[nodiscard]] std::optional<std::size_t> place_of(const run_id& run) const;
 
   // Limits come with the functions. Who waits goes on when there are more slots than before.
   void set_limit(const slot& s, undo_log& undo);
@@ -197,32 +201,46 @@ class run_queue {
     std::uint32_t used{0};
     std::optional<time_point> opens{};
   };
+  using members = __gnu_pbds::tree<place, run_id, std::less<>, __gnu_pbds::rb_tree_tag, __gnu_pbds::tree_order_statistics_node_update>;
+  struct line {
+    members runs{};
+    std::optional<std::uint64_t> waits_in{};  // nullopt: its first run is ready
+  };
+  using line_table = std::map<std::vector<std::uint64_t>, line>;  // by the groups that its runs need a slot of
+  using head_table = std::map<place, line_table::value_type*>;    // lines by their first run
   struct group : terms {
-    std::uint32_t needed_by{0};  // queued runs, in this line or another
-    std::map<place, run_id> waiting{};
+    std::uint32_t needed_by{0};  // queued runs, in lines that wait here or elsewhere
+    head_table waiting{};
   };
   struct entry {
     place at{};
-    std::vector<std::uint64_t> groups{};
-    std::optional<std::uint64_t> waits_in{};  // nullopt: it is ready
+    line_table::value_type* in{nullptr};
   };
-  void put(const run_id& run, const entry& e);
+  // As which a run stands in the queue, for those who take it out and put it back.
+  struct standing {
+    place at{};
+    std::vector<std::uint64_t> groups{};
+    std::optional<std::uint64_t> waits_in{};  // of a line that begins with it
+  };
+  void put(const run_id& run, const standing& as);
   void take(const run_id& run);
-  [[nodiscard]] std::map<place, run_id>& line_of(std::optional<std::uint64_t> waits_in);
-  void set_line(const run_id& run, std::optional<std::uint64_t> waits_in);
-  void move_to(const run_id& run, std::optional<std::uint64_t> waits_in, undo_log& undo);
+  [[nodiscard]] head_table& heads_of(std::optional<std::uint64_t> waits_in);
+  static place first_place(const line& of) { return of.runs.begin()->first; }
+  void set_line(line_table::value_type& moved, std::optional<std::uint64_t> waits_in);
+  void move_to(line_table::value_type& moved, std::optional<std::uint64_t> waits_in, undo_log& undo);
   // Undoes what happens to the group from here on, but for its line.
   void remember(std::uint64_t group, undo_log& undo);
   void restore(std::uint64_t group, const std::optional<terms>& before);
   void forget_if_idle(std::uint64_t group);
-  // The first run that waits in a group with a free slot becomes ready.
+  // The line with the first run that waits in a group with a free slot becomes ready.
   void promote(std::uint64_t group, undo_log& undo);
-  void promote_others(const entry& e, undo_log& undo);
+  void promote_all(const std::vector<std::uint64_t>& groups, undo_log& undo);
 
   void set_opening(std::uint64_t group, std::optional<time_point> opens);
 
-  std::map<place, run_id> ready_;
+  head_table ready_;
   std::unordered_map<run_id, entry> entries_;
+  line_table lines_;
   std::unordered_map<std::uint64_t, group> groups_;
   absl::btree_set<std::pair<time_point, std::uint64_t>> closed_;  // groups with an opening
 };
@@ -323,6 +341,8 @@ struct router_state {
   std::set<run_id> left_alone{};          // sound runs whose definition is damaged: of them nothing is indexed, and nothing happens to them
   bool is_a_pause_unread{false};          // nobody knows which function it is of
   bool is_stopping{false};
+  event_id last_event{};                  // no later one has come; it may be that of a commit that failed
+  bool dispatches_again{false};           // more of the queue was to be held than a turn holds
   undo_log undo{};
 
   [[nodiscard]] bool has_room() const noexcept { return !is_stopping && live.size() < limits.live_runs && live.state_bytes() < limits.live_state_bytes; }

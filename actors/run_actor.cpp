@@ -13,6 +13,7 @@ namespace caesura::actors {
 namespace {
 
 struct run_state {
+  std::shared_ptr<void> counted;  // first, so that it goes last
   std::shared_ptr<const registered_function> function;  // what the driver refers to, so that it ends after it. Owners: activations, its table
   std::optional<run_driver> driver;
   std::optional<event> trigger;  // of a run that has recorded nothing
@@ -30,6 +31,7 @@ struct run_start {
   caf::actor router;
   activate order;
   std::shared_ptr<start_gate> gate;
+  std::shared_ptr<void> counted{};
 };
 
 run_driver::ports ports_of(run_actor* self, const run_start& start) {
@@ -88,6 +90,7 @@ void deliver(run_actor* self, run_letter& letter) {
 
 caf::behavior run_behavior(run_actor* self, const std::shared_ptr<run_start>& start) {
   auto& state = self->state;
+  state.counted = std::move(start->counted);
   state.trigger = std::move(start->order.trigger);
   state.run = start->order.run;
   state.activation = start->order.activation;
@@ -111,6 +114,24 @@ caf::behavior run_behavior(run_actor* self, const std::shared_ptr<run_start>& st
 
 }  // namespace
 
+std::shared_ptr<void> actor_count::enter() {
+  {
+    const std::lock_guard lock{mutex_};
+    ++count_;
+  }
+  return {this, [me = shared_from_this()](void*) { me->leave(); }};  // which leaves when it cannot be made
+}
+
+void actor_count::leave() {
+  const std::lock_guard lock{mutex_};
+  if (--count_ == 0) changed_.notify_all();
+}
+
+void actor_count::wait_for_none() {
+  std::unique_lock lock{mutex_};
+  changed_.wait(lock, [this] { return count_ == 0; });
+}
+
 void post(const caf::actor& router, command_body body) {
   caf::anon_send(router, router_envelope{std::make_shared<const command>(command{std::move(body)})});
 }
@@ -125,7 +146,7 @@ void order_run_ahead(const caf::actor& run, order_run message) {
 
 caf::actor spawn_run(caf::actor_system& system, const run_actor_parts& parts, caf::actor router, activate order,
                      std::shared_ptr<start_gate> gate) {
-  auto start = std::make_shared<run_start>(run_start{parts, std::move(router), std::move(order), std::move(gate)});
+  auto start = std::make_shared<run_start>(run_start{parts, std::move(router), std::move(order), std::move(gate), parts.count->enter()});
   auto handle = system.spawn<caf::lazy_init + caf::hidden>(run_behavior, std::move(start));
   caf::anon_send(handle, run_envelope{std::make_shared<run_letter>()});
   return handle;

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <condition_variable>
+#include <cstddef>
 #include <memory>
+#include <mutex>
 
 #include <caf/actor.hpp>
 #include <caf/fwd.hpp>
@@ -14,11 +17,27 @@
 
 namespace caesura::actors {
 
+// How many run actors there are. Any thread.
+class actor_count : public std::enable_shared_from_this<actor_count> {
+ public:
+  // Counts one until the last copy is gone.
+  [[nodiscard]] std::shared_ptr<void> enter();
+  void wait_for_none();
+
+ private:
+  void leave();
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::size_t count_ = 0;
+};
+
 // What run actors share; outlives them.
 struct run_actor_parts {
   storage::store* store{nullptr};
   const actors::limits* limits{nullptr};
   step_executor* steps{nullptr};
+  std::shared_ptr<actor_count> count{};
 };
 
 // Spawns the actor of one activation and tells it to begin. It ends by itself.

@@ -18,6 +18,8 @@ operation_request run_driver::request_of(const detail::operation& op) const {
   } else if (op.kind == step_kind::invoke) {
     request.function = terms.function;
     request.data = terms.data;
+    request.user = terms.user;
+    request.version = terms.version;
     request.on_parent_cancel = terms.on_parent_cancel;
   }
   if (remote_ != nullptr) remote_->complete(request);
@@ -100,9 +102,13 @@ void run_driver::begin_pending(advance_run message) {
       return;
     }
     if (message.rows.empty() && starts_first()) {
+      bool starts = false;
       for (auto* op : frame_->pending()) {
-        if (is_due(*op)) start(*op);
+        if (!is_due(*op)) continue;
+        start(*op);
+        starts = true;
       }
+      if (!starts) ports_.to_router(report(next_kind::executing));  // all of them back off: the run rests until then
       return;
     }
   }

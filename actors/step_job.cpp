@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <memory>
 #include <utility>
 
@@ -10,6 +11,14 @@
 namespace caesura::actors {
 
 namespace {
+
+recorded_error describe(const std::exception_ptr& thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (...) {
+    return describe_current_exception();
+  }
+}
 
 void run_user_code(step_job& job, step_outcome& outcome, std::size_t result_limit_bytes) {
   try {
@@ -21,6 +30,13 @@ void run_user_code(step_job& job, step_outcome& outcome, std::size_t result_limi
   } catch (const retry_after& later) {
     outcome.error = describe_current_exception();
     outcome.retry_after = std::clamp<duration>(later.delay(), std::chrono::seconds{1}, std::chrono::hours{24});
+  } catch (const error& e) {
+    outcome.error = describe_current_exception();
+    outcome.is_final = e.code() == errc::step_inside_step;  // however often it is tried
+  } catch (const detail::unrecordable& result) {
+    outcome.error = describe(result.why);
+    outcome.error->message = "the result of step \"" + outcome.step + "\" cannot be recorded: " + outcome.error->message;
+    outcome.is_final = true;
   } catch (...) {
     outcome.error = describe_current_exception();
   }
@@ -57,8 +73,7 @@ namespace {
 // A call that is out, and the way back. It leaves the job: if the call is dropped unanswered, what it keeps alive (the run's actor, which keeps the job) goes
 // with it.
 struct call_out {
-  call_out(std::shared_ptr<step_job> made, const clock& when, std::function<void()> after, std::function<void(step_outcome)> whom)
-      : job{std::move(made)}, now{when}, ended{std::move(after)}, done{std::move(whom)}, started_at{when.now()} {}
+  call_out(std::shared_ptr<step_job> made, const clock& when) : job{std::move(made)}, now{when}, started_at{when.now()} {}
 
   std::shared_ptr<step_job> job;
   const clock& now;
@@ -81,8 +96,14 @@ struct call_out {
 }  // namespace
 
 void make_call(const std::shared_ptr<step_job>& job, const clock& clock, const std::function<std::function<void()>()>& begin) {
-  if (!begin_step(*job)) return;
-  const auto out = std::make_shared<call_out>(job, clock, begin(), std::move(job->done));
+  // What may throw comes before the gate: whoever has passed it owes an outcome.
+  const auto out = std::make_shared<call_out>(job, clock);
+  out->ended = begin();
+  if (!begin_step(*job)) {
+    out->ended();
+    return;
+  }
+  out->done = std::move(job->done);
   const auto call = std::move(job->call);
   try {
     job->caller->make(std::move(*call), job->stop.get_token(), [out](remote::answer answer) { out->take(std::move(answer)); });

@@ -39,7 +39,8 @@ namespace {
 
 using gateway_actor = caf::event_based_actor;
 
-caf::error as_caf(const error& why) { return caf::make_error(caf::sec::runtime_error, std::string{why.what()}); }
+// Also what is no error of ours, memory that fails: whoever asked is told, and the gateway goes on.
+caf::error as_caf(const std::exception& why) { return caf::make_error(caf::sec::runtime_error, std::string{why.what()}); }
 
 protocol::event_accepted reply_of(std::vector<actors::accepted_event> accepted) {
   auto& one = accepted.front();
@@ -86,7 +87,7 @@ void forward(gateway_actor* self, runtime_state& runtime, Make&& make) {
     auto body = make(reply_through<T>(self, promise));
     if (!std::is_same_v<decltype(body), actors::watch_run>) runtime.admit();
     runtime.post(std::move(body));
-  } catch (const error& e) {
+  } catch (const std::exception& e) {
     promise.deliver(as_caf(e));
   }
 }
@@ -128,7 +129,7 @@ void answer(gateway_actor* self, Find&& found) {
   auto promise = self->make_response_promise();
   try {
     promise.deliver(found());
-  } catch (const error& e) {
+  } catch (const std::exception& e) {
     promise.deliver(as_caf(e));
   }
 }
@@ -154,7 +155,7 @@ class preview_job : public std::enable_shared_from_this<preview_job> {
         return;
       }
       store_chunk();
-    } catch (const error& e) {
+    } catch (const std::exception& e) {
       promise_.deliver(as_caf(e));
     }
   }
@@ -227,7 +228,7 @@ caf::behavior gateway_behavior(gateway_actor* self, runtime_state* runtime) {
         auto promise = self->make_response_promise();
         try {
           std::make_shared<preview_job>(caf::actor{self}, *runtime, request.filter, promise)->go_on();
-        } catch (const error& e) {
+        } catch (const std::exception& e) {
           promise.deliver(as_caf(e));
         }
       },
@@ -281,7 +282,12 @@ caf::behavior gateway_behavior(gateway_actor* self, runtime_state* runtime) {
           return actors::watch_run{.run = request.run, .token = runtime->next_token(), .reply = std::move(reply)};
         });
       },
-      [](const finish_request& request) { (*request.finish)(); },
+      [](const finish_request& request) {
+        try {
+          (*request.finish)();
+        } catch (const std::exception&) {  // NOLINT: the promise ends with it, which its other side is told
+        }
+      },
   };
 }
 

@@ -45,9 +45,11 @@ std::string awaited(const std::string& event) {
 bool is_taken_over(const storage::pending_record& wait) {
   return is_signal_event(wait.event) && wait.key.how == storage::listener_key::mode::never;
 }
-std::string rule_of(const std::string& event, const std::string& step) {
-  return (is_signal_event(event) ? "wait_for_signal " : "wait_for_event ") + quoted(step);
-}
+// For people, who do not know the hashes that some ids are.
+std::string shown(const std::string& id, const std::string& name) { return quoted(name.empty() ? id : name); }
+std::string shown(const storage::step_record& row) { return shown(row.id, row.name); }
+std::string shown(const storage::pending_record& pending) { return shown(pending.step, pending.name); }
+std::string rule_of(const std::string& event, const std::string& step) { return (is_signal_event(event) ? "wait_for_signal " : "wait_for_event ") + step; }
 // How a wait ended that took so long.
 std::string arrival(const storage::step_record& row, const std::string& took) {
   if (row.error) return ": could not wait";
@@ -85,34 +87,34 @@ class chronicle {
 
   void step(const storage::step_record& row, bool is_kept) {
     if (is_kept) {
-      add({.at = run_.created_at, .what = moment::kept, .step = row.id, .text = "step " + quoted(row.id) + ": result kept from the run before"});
+      add({.at = run_.created_at, .what = moment::kept, .step = row.id, .text = "step " + shown(row) + ": result kept from the run before"});
       return;
     }
-    attempts(row.id, row.failures);
+    attempts(row.id, shown(row), row.failures);
     timeline_entry entry{.at = row.ended_at, .step = row.id, .since = row.started_at};
     const auto took = to_string(row.ended_at - row.started_at);
     switch (row.kind) {
       case step_kind::run:
         entry.what = row.error ? moment::step_failed : moment::step_completed;
         entry.attempt = row.attempts;
-        entry.text = "step " + quoted(row.id) + (row.error ? " failed for good at attempt " : " completed at attempt ") +
+        entry.text = "step " + shown(row) + (row.error ? " failed for good at attempt " : " completed at attempt ") +
                      std::to_string(row.attempts) + " after " + took;
         break;
       case step_kind::sleep:
         entry.what = moment::slept;
-        entry.text = quoted(row.id) + ": slept " + took;
+        entry.text = shown(row) + ": slept " + took;
         break;
       case step_kind::wait_for_event:
         entry.what = row.result.is_null() ? moment::wait_timed_out : moment::event_arrived;
-        entry.text = quoted(row.id) + arrival(row, took);
+        entry.text = shown(row) + arrival(row, took);
         break;
       case step_kind::send_event:
         entry.what = moment::event_sent;
-        entry.text = quoted(row.id) + ": sent an event";
+        entry.text = shown(row) + ": sent an event";
         break;
       case step_kind::invoke:
         entry.what = moment::child_ended;
-        entry.text = quoted(row.id) + ": run " + to_string(row.child) + " ended after " + took;
+        entry.text = shown(row) + ": run " + to_string(row.child) + " ended after " + took;
         break;
     }
     if (row.error) entry.text += ": " + text_of(*row.error);
@@ -121,8 +123,8 @@ class chronicle {
 
   void present(time_point now) {
     for (const auto& p : run_.pending) {
-      attempts(p.step, p.failures);
-      std::string text = quoted(p.step);
+      attempts(p.step, shown(p), p.failures);
+      std::string text = shown(p);
       switch (p.kind) {
         case step_kind::run: text += p.due ? ": is tried again at " + to_string(*p.due) : ": is tried again"; break;
         case step_kind::sleep: text += ": sleeps until " + to_string(p.due.value_or(now)); break;
@@ -160,7 +162,7 @@ class chronicle {
   }
 
  private:
-  void attempts(const std::string& step, const std::vector<attempt_failure>& failures) {
+  void attempts(const std::string& step, const std::string& shown, const std::vector<attempt_failure>& failures) {
     for (std::size_t i = 0; i < failures.size(); ++i) {
       const auto& f = failures[i];
       add({.at = f.ended_at,
@@ -168,7 +170,7 @@ class chronicle {
            .step = step,
            .attempt = static_cast<std::uint32_t>(i + 1),
            .since = f.started_at,
-           .text = "step " + quoted(step) + " failed at attempt " + std::to_string(i + 1) + " after " + to_string(f.ended_at - f.started_at) +
+           .text = "step " + shown + " failed at attempt " + std::to_string(i + 1) + " after " + to_string(f.ended_at - f.started_at) +
                    ": " + text_of(f.error)});
     }
   }
@@ -250,7 +252,7 @@ class inquiry {
   }
 
   void pending_wait(const storage::pending_record& wait) {
-    explained_rule rule{.rule = rule_of(wait.event, wait.step), .event = wait.event};
+    explained_rule rule{.rule = rule_of(wait.event, shown(wait)), .event = wait.event};
     if (wait.event != incoming_.name) {
       rule.why = "it waits for " + quoted(wait.event) + ", the event is " + quoted(incoming_.name);
     } else if (is_taken_over(wait)) {
@@ -271,7 +273,7 @@ class inquiry {
     const bool is_this = json.value("name", std::string{}) == incoming_.name && json.value("id", std::string{}) == actors::public_id(incoming_);
     if (is_this) result_.resumed = true;
     const auto event = json.value("name", std::string{});
-    result_.rules.push_back({.rule = rule_of(event, row.id),
+    result_.rules.push_back({.rule = rule_of(event, shown(row)),
                              .event = event,
                              .applies = is_this,
                              .why = is_this ? "it got this event" : "it got event " + json.value("id", std::string{})});

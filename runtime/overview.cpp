@@ -56,7 +56,7 @@ bool read_events(const storage::snapshot& snapshot, const event_filter& filter, 
     }
     ++seen;
     page.next = stored.id;
-    const bool is_system = stored.name.starts_with("inngest/") || stored.name.starts_with("caesura/");
+    const bool is_system = stored.name.starts_with("inngest/") || is_signal_event(stored.name) || stored.name.starts_with("caesura/invoke:");
     if (filter.system == system_events::included || !is_system) page.events.push_back(info_of(storage::event_record{stored}));
     return true;
   };

@@ -1,6 +1,7 @@
 #include "runtime/recovery.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <optional>
 #include <set>
@@ -165,7 +166,18 @@ void load_functions(actors::turn& now) {
 void load_purge(actors::turn& now) {
   auto& purge = now.state.purge;
   if (const auto kept = now.tx.find_meta("events_kept_from")) purge.events_kept_from = parse_id<event_id>(*kept).value_or(event_id{});
-  purge.next_at = now.now + now.state.limits.purge_every;
+  // Also of programs that never live as long as it is between two purges.
+  const auto latest = now.now + now.state.limits.purge_every;
+  std::int64_t last = 0;
+  const auto stored = now.tx.find_meta("purged_at");
+  if (stored && std::from_chars(stored->data(), stored->data() + stored->size(), last).ec == std::errc{}) {
+    // Not at once: a clock that is ahead at boot may be about to be set.
+    const duration grace = std::min<duration>(now.state.limits.purge_every, std::chrono::minutes{1});
+    purge.next_at = std::clamp(actors::saturated(time_point{duration{last}}, now.state.limits.purge_every), now.now + grace, latest);
+  } else {
+    purge.next_at = latest;
+    now.tx.put_meta("purged_at", std::to_string(now.now.time_since_epoch().count()));
+  }
 }
 
 // A run without its definition is held. So it stays: who knows what it has missed when the definition is back.
@@ -222,6 +234,7 @@ recovered recover(storage::store& store, std::shared_ptr<const actors::function_
   state.functions = std::move(functions);
   const auto tx = store.begin_write();
   state.ids = storage::id_generator{last_id(*tx)};
+  state.last_event = id_cast<event_id>(state.ids.last());
   const bool was_clean = tx->find_meta("clean").has_value();
   if (was_clean) tx->delete_meta("clean");
   actors::turn turn{.state = state, .tx = *tx, .out = result.told, .now = now, .entropy = entropy};
@@ -234,7 +247,10 @@ recovered recover(storage::store& store, std::shared_ptr<const actors::function_
   load_sweeps(turn);
   actors::enter_flow(turn);
   state.is_stopping = true;  // nothing gets an actor before the router runs
-  for (const auto& run : unsettled) settle(turn, run, was_clean);
+  for (const auto& run : unsettled) {
+    settle(turn, run, was_clean);
+    state.undo.clear();  // what fails here ends the start
+  }
   state.is_stopping = false;
   const auto& last = state.ids.last();
   tx->put_meta("last_id", {reinterpret_cast<const char*>(last.bytes.data()), last.bytes.size()});

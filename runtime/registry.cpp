@@ -74,7 +74,6 @@ class inspection {
   }
 
   void check_triggers() {
-    if (fn_.triggers.empty()) add("triggers is empty: name the event that starts it");
     if (fn_.triggers.size() > limits_.triggers_per_function) {
       add("triggers has " + std::to_string(fn_.triggers.size()) + " entries; the limit is " +
           std::to_string(limits_.triggers_per_function));

@@ -32,7 +32,7 @@ void check_events(std::span<const event> events, const actors::limits& limits) {
     if (auto fault = actors::fault_of(events[i], limits)) {
       throw error{errc::invalid_event, events.size() == 1 ? *fault : "events[" + std::to_string(i) + "]: " + *fault};
     }
-    bytes += events[i].name.size() + events[i].id.size() + events[i].data.bytes().size();
+    bytes += actors::size_of(events[i]);
   }
   if (bytes > limits.send_bytes) {
     throw error{errc::invalid_event,

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <exception>
 #include <map>
 #include <random>
 #include <thread>
@@ -136,6 +138,7 @@ void runtime_state::start_router(std::vector<function> functions) {
                               .diagnosed = [this](const actors::diagnostic& d) { observers_.tell_diagnostic(d.text, d.run); }},
                  .watch = environment_ != nullptr ? environment_->watch : actors::order_watch{},
                  .seed = seed + 1,
+                 .runs = runs_,
                  .post_last = options_.executor == nullptr ? std::function<void(std::function<void()>)>{}
                                                            : [to = options_.executor](std::function<void()> work) { to->post_last(std::move(work)); },
                  .is_detached = environment_ == nullptr && options_.executor == nullptr});
@@ -144,6 +147,10 @@ void runtime_state::start_router(std::vector<function> functions) {
 }
 
 runtime_state::~runtime_state() {
+  if (hosted_ != nullptr && hosted_->is_this_thread()) {
+    std::fprintf(stderr, "caesura: the process ends, because a runtime is destroyed on the thread of its options.executor, which is to execute its end\n");
+    std::terminate();
+  }
   stop(std::nullopt);
   const auto gateway = caf::actor_cast<caf::actor>(std::exchange(gateway_, nullptr));
   caf::anon_send_exit(gateway, caf::exit_reason::user_shutdown);
@@ -153,6 +160,7 @@ runtime_state::~runtime_state() {
   // Only now does nobody set the alarm or submit a step any more.
   alarm_.reset();
   own_steps_.reset();
+  if (environment_ == nullptr) runs_->wait_for_none();  // bodies refer to what is the program's
   router_ = nullptr;
   if (environment_ != nullptr) {
     environment_->run_messages = {};
@@ -309,8 +317,9 @@ std::string runtime_state::function_of(const storage::snapshot& snapshot, const 
 }
 
 std::vector<std::string> runtime_state::stop(std::optional<duration> deadline) {
-  is_stopped_ = true;
   if (has_left_) return {};
+  refuse_on_executor(actors::stop_runs{});
+  is_stopped_ = true;
   const auto left = ask<std::monostate>([](actors::reply_to<std::monostate> reply) { return actors::stop_runs{std::move(reply)}; },
                                         deadline);
   if (left) {

@@ -23,6 +23,7 @@
 
 #include "actors/commands.hpp"
 #include "actors/router_state.hpp"
+#include "actors/run_actor.hpp"
 #include "actors/step_job.hpp"
 #include "actors/step_threads.hpp"
 #include "runtime/alarm.hpp"
@@ -107,6 +108,7 @@ class runtime_state {
   caf::actor_system* system_ = nullptr;
   const hosted_scheduler* hosted_ = nullptr;  // with options.executor
   caf::actor router_;
+  const std::shared_ptr<actors::actor_count> runs_ = std::make_shared<actors::actor_count>();  // owners: this, and the run actors of a borrowed system
   router_handle gateway_;  // its requests are answered by the router
   std::mutex damage_mutex_;
   std::set<std::string> damage_told_;

@@ -25,7 +25,7 @@ concept is = std::same_as<std::remove_const_t<Record>, Of>;
 
 template <class Io, is<event_record> R>
 void fields(Io& io, R& r) {
-  io(r.id, r.name, r.client_id, r.data, r.time, r.received_at, r.runs, r.depth);
+  io(r.id, r.name, r.client_id, r.data, r.time, r.received_at, r.runs, r.depth, r.user, r.version);
 }
 template <class Io, is<trigger_record> R>
 void fields(Io& io, R& r) {
@@ -102,7 +102,7 @@ void fields(Io& io, R& r) {
   io(r.id, r.definition, r.event, r.status, r.depth, r.interruptions, r.step_count, r.state_bytes, r.created_at, r.started_at, r.ended_at,
      r.due, r.cancel_keys, r.pending, r.cancelled_by, r.output, r.error, r.held_because, r.consumed, r.replay_of, r.root,
      r.kept_steps, r.parent, r.on_parent_cancel, r.nesting, r.has_children, r.is_paused, r.groups, r.deadline, r.queued_at, r.swept_to,
-     r.any_from, r.goes_on_at_first, r.priority, r.throttle, r.singleton, r.first_event, r.events, r.batch_bytes);
+     r.any_from, r.goes_on_at_first, r.priority, r.throttle, r.singleton, r.first_event, r.events, r.batch_bytes, r.recorded_at);
 }
 template <class Io, is<step_record> R>
 void fields(Io& io, R& r) {

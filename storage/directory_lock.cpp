@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <system_error>
+#include <vector>
 
 #include <caesura/error.hpp>
 
@@ -30,10 +31,23 @@ std::string this_process() {
 
 }  // namespace
 
+void sync_directory(const std::string& directory) {
+  const int opened = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool is_synced = opened >= 0 && (::fsync(opened) == 0 || errno == EINVAL);  // EINVAL: the file system has nothing to sync
+  const int why = errno;
+  if (opened >= 0) ::close(opened);
+  if (!is_synced) throw error{errc::storage_failed, "directory " + directory + " cannot be synced: " + std::strerror(why)};
+}
+
 directory_lock::directory_lock(const std::string& directory) {
   std::error_code failed;
+  std::vector<std::filesystem::path> parents;  // in which a name is new
+  auto made = std::filesystem::absolute(directory, failed).lexically_normal();
+  if (!made.has_filename()) made = made.parent_path();  // of "store/"
+  for (; !std::filesystem::exists(made, failed) && made.has_relative_path(); made = made.parent_path()) parents.push_back(made.parent_path());
   std::filesystem::create_directories(directory, failed);
   if (failed) throw error{errc::storage_failed, "directory " + directory + " cannot be made: " + failed.message()};
+  for (const auto& parent : parents) sync_directory(parent.string());
   constexpr mode_t mode = 0644;
   const std::string path = directory + "/lock";
   file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, mode);

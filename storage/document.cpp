@@ -121,7 +121,7 @@ nlohmann::json document::json() const {
   }
 }
 
-bool operator==(const document& a, const document& b) noexcept {
+bool operator==(const document& a, const document& b) {
   return storage::equal_values(document_view{a.bytes()}, document_view{b.bytes()});
 }
 

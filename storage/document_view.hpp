@@ -99,7 +99,7 @@ class document_view::item {
 // True when the values are equal: numbers by value across integer and real, maps in any order, lists element by element. A key that
 // stands twice in a map counts twice. NaN, missing values and values more than 128 deep equal nothing. O(bytes); maps whose keys
 // are not in one common ascending order are sorted first, which allocates.
-[[nodiscard]] bool equal_values(const document_view& a, const document_view& b) noexcept;
+[[nodiscard]] bool equal_values(const document_view& a, const document_view& b);
 
 // Equal values have equal hashes. Stored in run records, so it never changes: XXH64 of texts, the same mixing for everything else.
 // hash_text and hash_integer give what hash_value gives for a text and an integer.

@@ -3,9 +3,7 @@
 #include <lmdb.h>
 
 #include <cerrno>
-#include <chrono>
 #include <memory>
-#include <thread>
 
 namespace caesura::storage {
 
@@ -83,7 +81,24 @@ lmdb_environment::~lmdb_environment() {
   if (env_ != nullptr) mdb_env_close(env_);
 }
 
+// A store that has all of them is not written to: it may be one of a newer library, which is about to be refused.
+bool lmdb_environment::find_tables() {
+  MDB_txn* txn = nullptr;
+  check("the store's tables could not be opened", mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn));
+  for (std::size_t i = 0; i < table_count; ++i) {
+    const std::string name{name_of(static_cast<table>(i))};
+    const int code = mdb_dbi_open(txn, name.c_str(), 0, &tables_[i]);
+    if (code == MDB_SUCCESS) continue;
+    mdb_txn_abort(txn);
+    if (code != MDB_NOTFOUND) fail("table " + name + " could not be opened", code);
+    return false;
+  }
+  check("the store's tables could not be opened", mdb_txn_commit(txn));
+  return true;
+}
+
 void lmdb_environment::open_tables() {
+  if (find_tables()) return;
   MDB_txn* txn = nullptr;
   check("the store's tables could not be opened", mdb_txn_begin(env_, nullptr, 0, &txn));
   for (std::size_t i = 0; i < table_count; ++i) {
@@ -105,14 +120,8 @@ std::size_t lmdb_environment::used_bytes() const {
 }
 
 lmdb_transaction::lmdb_transaction(const lmdb_environment& environment, access how) : environment_{environment} {
-  // Reads are short: where all of options.max_readers are taken, one is free within milliseconds. A thread that holds some itself must not wait for ever.
-  constexpr int tries = 1'000;
-  int code = MDB_READERS_FULL;
-  for (int left = tries; left > 0 && code == MDB_READERS_FULL; --left) {
-    if (left < tries) std::this_thread::sleep_for(std::chrono::milliseconds{1});
-    code = mdb_txn_begin(environment.env_, nullptr, how == access::read ? MDB_RDONLY : 0, &txn_);
-  }
-  check(how == access::read ? "a read could not begin" : "a write could not begin", code);
+  check(how == access::read ? "a read could not begin" : "a write could not begin",
+        mdb_txn_begin(environment.env_, nullptr, how == access::read ? MDB_RDONLY : 0, &txn_));
 }
 
 lmdb_transaction::~lmdb_transaction() {
@@ -156,6 +165,7 @@ void lmdb_transaction::each_before(table where, std::string_view before, const v
   MDB_val k = value_of(before);
   MDB_val v{};
   int code = before.empty() ? MDB_NOTFOUND : mdb_cursor_get(cursor.get(), &k, &v, MDB_SET_RANGE);
+  if (code != MDB_NOTFOUND) check("a table could not be read", code);
   code = mdb_cursor_get(cursor.get(), &k, &v, code == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
   for (; code == MDB_SUCCESS; code = mdb_cursor_get(cursor.get(), &k, &v, MDB_PREV)) {
     if (!visit(view_of(k), view_of(v))) return;

@@ -33,6 +33,7 @@ class lmdb_environment {
 
  private:
   friend class lmdb_transaction;
+  bool find_tables();
   void open_tables();
 
   MDB_env* env_ = nullptr;

@@ -230,7 +230,7 @@ class checker {
     must(run.parent.is_nil() == (run.nesting == 0), "has a nesting that does not fit its parent");
     must(!run.is_paused || run.status == run_status::held, "is marked paused and not held");
     must(!run.any_from || *run.any_from <= run.step_count, "waits for one of several from a step on that it does not have");
-    must(run.swept_to <= last_id_ && run.queued_at <= last_id_, "has a place in the order that was never issued");
+    must(run.swept_to <= last_id_ && run.queued_at <= last_id_ && run.recorded_at <= last_id_, "has a place in the order that was never issued");
     is_ended(run.status) ? check_ended(run, must) : check_live(run, must);
   }
 
@@ -266,7 +266,9 @@ class checker {
           must(slots.insert(p.slot).second, "has two waits in one slot");
           break;
         case step_kind::run:  // planned, or to be tried again
-          must(p.failed_attempts > 0 ? p.last_error.has_value() : !p.last_error && !p.due, "has a retry \"" + p.step + "\" of a step that has not failed");
+          // A checkpoint begins a new count of attempts, and leaves what the last one came to.
+          must(p.failed_attempts == 0 || p.last_error.has_value(), "has a retry \"" + p.step + "\" of a step that has not failed");
+          must(!p.due || p.last_error.has_value(), "has a retry \"" + p.step + "\" that is due although the step has not failed");
           break;
         case step_kind::invoke: {
           const auto child = find<run_record>(table::live_runs, key_of(p.child));

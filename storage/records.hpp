@@ -25,7 +25,11 @@ struct event_record {
   time_point received_at{};
   std::vector<run_id> runs{};  // started by it, in order: the answer to a duplicate
   std::uint8_t depth{0};       // 0: from outside; n: written by a run whose own depth is n - 1
+  document user{};             // null: none
+  std::string version{};
 
+  // What it is told with: data and user, as msgpack.
+  [[nodiscard]] std::size_t content_bytes() const noexcept { return data.bytes().size() + (user.is_null() ? 0 : user.bytes().size()); }
   bool operator==(const event_record&) const = default;
 };
 
@@ -143,6 +147,7 @@ struct run_record {
   event_id first_event{};         // debounced: the first of the events of which `event` is the last
   std::vector<event_id> events{}; // batch: all, `event` first
   std::uint64_t batch_bytes{0};   // batch: of their data
+  position recorded_at{};         // the last id that was issued before its last row, or before it started: later events are behind that
 
   bool operator==(const run_record&) const = default;
 };

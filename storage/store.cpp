@@ -1,5 +1,7 @@
 #include "storage/store.hpp"
 
+#include <chrono>
+#include <condition_variable>
 #include <cstring>
 #include <mutex>
 #include <shared_mutex>
@@ -21,6 +23,49 @@ constexpr std::uint64_t format_version = 3;  // 1: before bulk jobs, replay, pau
 
 std::uint64_t definition_hash(const definition_record& definition) { return hash_text(encode_body(definition)); }
 
+namespace {
+
+// The reads that may be at a time: LMDB refuses what is beyond them, so who comes then waits for one to end. Any thread.
+class read_slots {
+ public:
+  explicit read_slots(unsigned count) : free_{count} {}
+
+  // Reads are short, so that one ends within milliseconds. A thread that holds some itself must not wait for ever: error{storage_failed} after a second.
+  void take() {
+    std::unique_lock lock{mutex_};
+    if (!freed_.wait_for(lock, std::chrono::seconds{1}, [this] { return free_ != 0; })) {
+      throw error{errc::storage_failed, "a read could not begin: as many as store_options::max_readers allows were under way for a second"};
+    }
+    --free_;
+  }
+  void give_back() noexcept {
+    {
+      const std::lock_guard lock{mutex_};
+      ++free_;
+    }
+    freed_.notify_one();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable freed_;
+  unsigned free_;
+};
+
+// One of them, for as long as it lives.
+class read_slot {
+ public:
+  explicit read_slot(read_slots& slots) : slots_{slots} { slots_.take(); }
+  ~read_slot() { slots_.give_back(); }
+  read_slot(const read_slot&) = delete;
+  read_slot& operator=(const read_slot&) = delete;
+
+ private:
+  read_slots& slots_;
+};
+
+}  // namespace
+
 struct store::state {
   store_options options;
   directory_lock lock;
@@ -28,6 +73,7 @@ struct store::state {
   mutable std::shared_mutex reopening;  // snapshots share it; reopen() has it alone
   std::unique_ptr<lmdb_environment> environment;  // null: it could not be opened anew
   std::uint64_t commits = 0;
+  read_slots reads{options.max_readers};
 
   explicit state(store_options given) : options{std::move(given)}, lock{options.directory}, file{options.directory + "/caesura.mdb"} {
     open();
@@ -42,14 +88,15 @@ struct store::state {
 
 namespace {
 
-// A read transaction that keeps the file open under it.
+// A read transaction that keeps the file open under it. Whoever waits for a slot doesn't hold the file, so that it can be opened anew meanwhile.
 class guarded_snapshot final : public snapshot {
  public:
-  guarded_snapshot(std::shared_lock<std::shared_mutex> guard, std::unique_ptr<lmdb_transaction> transaction)
-      : snapshot{std::move(transaction)}, guard_{std::move(guard)} {}
+  guarded_snapshot(std::unique_ptr<read_slot> slot, std::shared_lock<std::shared_mutex> guard, std::unique_ptr<lmdb_transaction> transaction)
+      : snapshot{std::move(transaction)}, slot_{std::move(slot)}, guard_{std::move(guard)} {}
   ~guarded_snapshot() override { transaction_.reset(); }
 
  private:
+  std::unique_ptr<read_slot> slot_;
   std::shared_lock<std::shared_mutex> guard_;
 };
 
@@ -80,15 +127,17 @@ store::store(store_options options) : state_{std::make_unique<state>(std::move(o
   state_->options.after_commit = std::move(after);
   state_->options.before_write = std::move(writes);
   state_->commits = 0;
+  sync_directory(state_->options.directory);  // a file whose name is lost is lost
 }
 
 store::~store() = default;
 
 std::unique_ptr<snapshot> store::begin_read() const {
   if (const auto& hook = state_->options.before_read) hook();
+  auto slot = std::make_unique<read_slot>(state_->reads);
   std::shared_lock guard{state_->reopening};
   auto transaction = std::make_unique<lmdb_transaction>(state_->opened(), access::read);
-  return std::make_unique<guarded_snapshot>(std::move(guard), std::move(transaction));
+  return std::make_unique<guarded_snapshot>(std::move(slot), std::move(guard), std::move(transaction));
 }
 
 std::unique_ptr<write_transaction> store::begin_write() {

@@ -192,7 +192,7 @@ bool equal_next(places& at, std::size_t depth_left) {
 
 }  // namespace
 
-bool equal_values(const document_view& a, const document_view& b) noexcept {
+bool equal_values(const document_view& a, const document_view& b) {
   if (is_number(a.kind())) return compare_numbers(a, b) == std::partial_ordering::equivalent;
   const std::string_view bytes_a = a.bytes();
   const std::string_view bytes_b = b.bytes();

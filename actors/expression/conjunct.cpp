@@ -7,12 +7,14 @@ namespace caesura::expression {
 
 namespace {
 
-// A path that a look-up can follow: data.…, id, name or ts.
+bool is_document(const std::string& root) { return root == "data" || root == "user"; }
+
+// A path that a look-up can follow: data.…, user.…, id, name, ts or v.
 bool is_path_of(const node& n, root_kind root) {
   if (n.kind != node_kind::path || n.root != root) return false;
   const auto& first = n.path.front();
-  if (first == "data") return n.path.size() > 1;
-  return n.path.size() == 1 && (first == "id" || first == "name" || first == "ts");
+  if (is_document(first)) return n.path.size() > 1;
+  return n.path.size() == 1 && (first == "id" || first == "name" || first == "ts" || first == "v");
 }
 
 std::optional<index_conjunct> from_equality(const node& async, const node& other) {
@@ -25,7 +27,10 @@ std::optional<index_conjunct> from_equality(const node& async, const node& other
   return std::nullopt;
 }
 
+// user and v last, whatever stands on the other side: before they were kept, rules were indexed by what is left, and so are the runs that wait since then.
 int rank(const index_conjunct& c) {
+  const auto is_late = [](const std::vector<std::string>& path) { return !path.empty() && (path.front() == "user" || path.front() == "v"); };
+  if (is_late(c.async_path) || is_late(c.event_path)) return 3;
   if (c.event_path.empty()) return 2;
   return c.async_path.front() == "data" && c.event_path.front() == "data" ? 0 : 1;
 }
@@ -46,7 +51,10 @@ std::optional<std::uint64_t> hash_at(const std::vector<std::string>& path, const
   if (path.front() == "id") return storage::hash_value(storage::document_view{document(std::string{scope.id}).bytes()});
   if (path.front() == "name") return storage::hash_value(storage::document_view{document(std::string{scope.name}).bytes()});
   if (path.front() == "ts") return storage::hash_value(storage::document_view{document(scope.ts).bytes()});
-  const auto found = value_at(scope.data, path);
+  if (path.front() == "v") {
+    return scope.version.empty() ? std::nullopt : std::optional{storage::hash_value(storage::document_view{document(std::string{scope.version}).bytes()})};
+  }
+  const auto found = value_at(path.front() == "user" ? scope.user : scope.data, path);
   if (found.is_missing()) return std::nullopt;
   return storage::hash_value(found);
 }
@@ -59,8 +67,8 @@ std::optional<index_conjunct> find_conjunct(const node& root) {
   return best;
 }
 
-storage::document_view value_at(const storage::document_view& data, const std::vector<std::string>& path) {
-  storage::document_view at = data;
+storage::document_view value_at(const storage::document_view& root, const std::vector<std::string>& path) {
+  storage::document_view at = root;
   for (std::size_t i = 1; i < path.size(); ++i) at = at.find(path[i]);
   return at;
 }

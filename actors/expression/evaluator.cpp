@@ -106,8 +106,9 @@ value evaluation::path(const node& n) {
   if (scope == nullptr) return {};
   const auto& first = n.path.front();
   const bool is_run = n.root == root_kind::run;
-  if (is_run || first == "data") {
-    storage::document_view at = scope->data;
+  const bool is_user = first == "user";
+  if (is_run || is_user || first == "data") {
+    storage::document_view at = is_user && !is_run ? scope->user : scope->data;
     for (std::size_t i = is_run ? 0 : 1; i < n.path.size(); ++i) {
       const auto step = at.walk_to(n.path[i]);
       if (!charge(n, 1 + step.bytes / bytes_a_step)) return error_value();
@@ -119,6 +120,7 @@ value evaluation::path(const node& n) {
   if (first == "id") return of_text(scope->id);
   if (first == "name") return of_text(scope->name);
   if (first == "ts") return of_integer(scope->ts);
+  if (first == "v" && !scope->version.empty()) return of_text(scope->version);
   return {};
 }
 

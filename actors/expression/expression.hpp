@@ -31,18 +31,20 @@ struct fault {
 // `async` (the incoming event); a filter of runs sees `event` and `run`.
 enum class roots : std::uint8_t { event, event_and_async, event_and_run };
 
-// An event as the evaluator sees it: event.id, .name, .data, .ts (milliseconds). Views: valid for the call.
+// An event as the evaluator sees it: event.id, .name, .data, .ts (milliseconds), .user, .v. Views: valid for the call.
 struct event_scope {
   std::string_view id{};
   std::string_view name{};
   std::int64_t ts{0};
   storage::document_view data{};
+  storage::document_view user{};  // missing: nobody is named
+  std::string_view version{};     // empty: missing
 };
 
 // How a rule is found from an incoming event: the value at async.<async_path> must equal the value at event.<event_path> (or a
 // literal), taken from one `==` conjunct at the top of the rule.
 struct index_conjunct {
-  std::vector<std::string> async_path{};  // first element is "data", "id", "name" or "ts"
+  std::vector<std::string> async_path{};  // first element is "data", "user", "id", "name", "ts" or "v"
   std::vector<std::string> event_path{};  // empty: `literal` is meant
   document literal{};
 };
@@ -94,8 +96,8 @@ class compiled {
   std::shared_ptr<const shared> root_;  // owners: the copies; null: always true
 };
 
-// The value at a path below the data of an event, whose first element is "data"; missing when it is not there.
-[[nodiscard]] storage::document_view value_at(const storage::document_view& data, const std::vector<std::string>& path);
+// The value at a path below the data or user of an event, which its first element names; missing when it is not there.
+[[nodiscard]] storage::document_view value_at(const storage::document_view& root, const std::vector<std::string>& path);
 
 // Hash of the value that a rule's conjunct asks of the incoming event (async side), or of the run's own event (event side). nullopt:
 // the path is missing, so the rule cannot match through it.

@@ -144,7 +144,9 @@ class splitter {
       at_ += one.size();
       return;
     }
-    fail(at_, "unexpected character '" + std::string{rest.substr(0, 1)} + "'" +
+    std::size_t bytes = 1;
+    while (bytes < rest.size() && (static_cast<unsigned char>(rest[bytes]) & 0xC0U) == 0x80U) ++bytes;
+    fail(at_, "unexpected character '" + std::string{rest.substr(0, bytes)} + "'" +
                   (rest.starts_with("=") ? ": write == to compare" : "") + (rest.starts_with("&") ? ": write &&" : "") +
                   (rest.starts_with("|") ? ": write ||" : ""));
   }

@@ -42,14 +42,20 @@ accepted_event answer_of(const storage::event_record& record, bool is_duplicate)
   return {.id = record.id, .client_id = record.client_id, .runs = record.runs, .is_duplicate = is_duplicate};
 }
 
-// The record of an earlier event with this name and id within the event memory. Throws error{duplicate_id} when its data differs.
+// Of one that was stored before user and version were kept, or without them, nothing is known that the other could contradict.
+template <class Earlier>
+bool says_the_same(const Earlier& earlier, const event& value) {
+  return earlier.data == value.data && (earlier.user.is_null() || earlier.user == value.user) && (earlier.version.empty() || earlier.version == value.version);
+}
+
+// The record of an earlier event with this name and id within the event memory. Throws error{duplicate_id} when its data, user or version differs.
 std::optional<storage::event_record> find_duplicate(turn& now, const event& value) {
   if (value.id.empty()) return std::nullopt;
   const auto known = now.state.memory.find(value.name, value.id);
   if (!known || known->accepted_at + now.state.limits.event_memory <= now.now) return std::nullopt;
   auto earlier = now.tx.find_event(known->id);
   if (!earlier || earlier->name != value.name || earlier->client_id != value.id) return std::nullopt;
-  if (earlier->data != value.data) {
+  if (!says_the_same(*earlier, value)) {
     throw error{errc::duplicate_id, "event \"" + value.name + "\" with id \"" + value.id +
                                         "\" was accepted with other data within the last 24 h: give the new one an id of its own"};
   }
@@ -63,7 +69,7 @@ void refuse_conflicts(turn& now, const std::vector<event>& events) {
     if (value.id.empty()) continue;
     (void)find_duplicate(now, value);
     const auto [earlier, is_new] = seen.try_emplace(value.name + '\0' + value.id, &value);
-    if (!is_new && earlier->second->data != value.data) {
+    if (!is_new && !says_the_same(*earlier->second, value)) {
       throw error{errc::duplicate_id,
                   "event \"" + value.name + "\" with id \"" + value.id + "\" stands twice in the array, with different data"};
     }
@@ -71,6 +77,10 @@ void refuse_conflicts(turn& now, const std::vector<event>& events) {
 }
 
 }  // namespace
+
+std::size_t size_of(const event& value) noexcept {
+  return value.name.size() + value.id.size() + value.version.size() + value.content_bytes();
+}
 
 std::optional<std::string> fault_of(const event& value, const limits& limits) {
   const auto quoted = "event \"" + value.name.substr(0, 80) + "\"";
@@ -85,11 +95,16 @@ std::optional<std::string> fault_of(const event& value, const limits& limits) {
     return quoted + ": names that begin with \"" + std::string{signal_prefix} + "\" are reserved for signals";
   }
   if (!value.data.is_null() && !value.data.is_object()) return quoted + ": data must be an object";
+  if (!value.user.is_null() && !value.user.is_object()) return quoted + ": user must be an object";
+  if (!storage::is_utf8(value.version)) return quoted + ": the version is not UTF-8";
+  if (value.version.size() > limits.event_name_bytes) {
+    return quoted + ": the version has " + std::to_string(value.version.size()) + " bytes; the limit is " + std::to_string(limits.event_name_bytes);
+  }
   if (!storage::is_utf8(value.id)) return quoted + ": the id is not UTF-8";
   if (value.id.size() > limits.event_id_bytes) {
     return quoted + ": the id has " + std::to_string(value.id.size()) + " bytes; the limit is " + std::to_string(limits.event_id_bytes);
   }
-  const std::size_t size = value.name.size() + value.id.size() + value.data.bytes().size();
+  const std::size_t size = size_of(value);
   if (size > limits.event_bytes) {
     return quoted + " has " + std::to_string(size) + " bytes; the limit is " + std::to_string(limits.event_bytes);
   }
@@ -122,7 +137,9 @@ accepted_event accept_event(turn& now, const event& value, std::uint8_t depth) {
                                .client_id = value.id,
                                .data = value.data,
                                .time = value.time.value_or(now.now),
-                               .depth = depth},
+                               .depth = depth,
+                               .user = value.user,
+                               .version = value.version},
                               {});
   if (value.id.empty()) return accepted;
   constexpr std::size_t forgotten_for_one = 16;  // more than is taken, so that what has piled up goes, too

@@ -27,6 +27,7 @@ void take_rows(turn& now, storage::run_record& run, const advance_run& command) 
     }
     auto whole = row;
     whole.failures = tried->failures;
+    if (whole.name.empty()) whole.name = tried->name;
     append_row(now, run, whole);
     std::erase_if(run.pending, [&](const storage::pending_record& p) { return p.step == row.id; });
   }
@@ -35,8 +36,10 @@ void take_rows(turn& now, storage::run_record& run, const advance_run& command) 
 void take_failures(turn& now, storage::run_record& run, const advance_run& command) {
   for (const auto& failure : command.failures) {
     std::vector<attempt_failure> failures;
+    std::string name;
     if (const auto tried = std::ranges::find(run.pending, failure.step, &storage::pending_record::step); tried != run.pending.end()) {
       failures = std::move(tried->failures);
+      name = std::move(tried->name);
     }
     failures.push_back({.error = failure.error, .started_at = failure.started_at, .ended_at = failure.ended_at});
     std::erase_if(run.pending, [&](const storage::pending_record& p) { return p.step == failure.step; });
@@ -46,7 +49,8 @@ void take_failures(turn& now, storage::run_record& run, const advance_run& comma
                            .last_error = failure.error,
                            .started_at = failure.started_at,
                            .due = saturated(now.now, failure.retry_in),
-                           .failures = std::move(failures)});
+                           .failures = std::move(failures),
+                           .name = std::move(name)});
     run.interruptions = 0;
   }
 }

@@ -37,7 +37,11 @@ class beginning {
   [[nodiscard]] bool goes_on(const storage::run_record& run) const { return run.goes_on_at_first && !(rows_.empty() && late_.empty()); }
 
   void begin(const operation_request& request) {
-    if (is_refused() || is_decided(after_)) return;  // the run fails, or another branch is first
+    if (is_refused()) return;  // the run fails
+    if (is_decided(after_)) {  // another branch is first: what was invoked before is withdrawn with the rest
+      if (const auto* before = earlier(request); before != nullptr && before->kind == step_kind::invoke) after_.pending.push_back(*before);
+      return;
+    }
     if (std::ranges::find(late_, request.step) != late_.end()) return;
     switch (request.kind) {
       case step_kind::run: keep_retry(request); return;
@@ -51,6 +55,28 @@ class beginning {
     }
   }
 
+  // Of several of which the first decides: the wait whose event came first is first, wherever it stands among them. Null: none has come.
+  const operation_request* first_decided(const std::vector<operation_request>& requests) {
+    const operation_request* first = nullptr;
+    std::optional<event_id> at;
+    for (const auto& request : requests) {
+      if (request.kind != step_kind::wait_for_event || earlier(request) != nullptr) continue;
+      const auto from = looks_from(request);
+      if (!from) continue;
+      try {
+        const auto trigger = find_trigger();
+        const scope_of scope{trigger};
+        const auto seen = look(request, *from, scope);
+        if (!seen.found || (at && *at < seen.found->id)) continue;
+        first = &request;
+        at = seen.found->id;
+      } catch (const error& e) {
+        if (e.code() != errc::invalid_expression) throw;
+      }
+    }
+    return first;
+  }
+
   // Nothing but rows that were finished before is kept of it.
   void end_refused() {
     after_.error = std::move(conflict_);
@@ -59,6 +85,8 @@ class beginning {
 
   // Stores what was begun, then takes signals over, invokes and sends: each may hit this very run. Null when the run ended over it.
   run_ptr store() {
+    // As if it had been waiting: what came behind the event that it got is there for the next wait.
+    if (!latest_found_.is_nil()) after_.recorded_at = std::max(before_->recorded_at, id_cast<position>(latest_found_));
     const auto losers = withdraw_losers(after_);  // that an earlier activation invoked; others are invoked below, if nothing is decided
     const bool is_over = is_decided(after_);
     // A step that is executed for the first time leaves nothing in the record: then it stands as it was just written, with the rows before.
@@ -72,7 +100,11 @@ class beginning {
       run = take_over(event);
       if (run == nullptr || run->cancelled_by) return run;
     }
-    for (const auto* request : invokes_) run = invoke(run, *request);
+    if (!invokes_.empty()) {  // one record for all, which may be many
+      auto after = *run;
+      for (const auto* request : invokes_) invoke(after, *request);
+      run = replace_run(now_, *run, std::move(after));
+    }
     for (const auto* request : sends_) {
       if (is_decided(*run)) break;
       const auto row = send(*request);
@@ -160,10 +192,9 @@ class beginning {
     }
     if (!may_listen(request)) return;
     const auto& rule = now_.state.wait_rule(request.when);
-    const auto trigger = now_.tx.find_event(before_->event);
-    if (!trigger) throw error{errc::store_corrupt, "table events: the event of run " + to_string(before_->id) + " is not stored"};
-    const scope_of scope{*trigger};
-    if (request.look_back && take_earlier_event(request, rule, scope)) return;
+    const auto trigger = find_trigger();
+    const scope_of scope{trigger};
+    if (take_earlier_event(request, scope)) return;
     after_.pending.push_back({.kind = step_kind::wait_for_event,
                               .step = request.step,
                               .started_at = now_.now,
@@ -174,6 +205,12 @@ class beginning {
                               .since = now_.next_id<position>(),
                               .slot = take_slot(),
                               .name = request.name});
+  }
+
+  storage::event_record find_trigger() const {
+    auto trigger = now_.tx.find_event(before_->event);
+    if (!trigger) throw error{errc::store_corrupt, "table events: the event of run " + to_string(before_->id) + " is not stored"};
+    return std::move(*trigger);
   }
 
   // There is one, because slots are as many as waits may be.
@@ -227,8 +264,8 @@ class beginning {
       refuse(request, invoke_error::paused, "function \"" + request.function + "\" is paused");
     } else if (before_->nesting >= now_.state.limits.nesting) {
       refuse(request, invoke_error::failed, "runs invoke runs " + std::to_string(now_.state.limits.nesting) + " deep; that is the limit");
-    } else if (request.data.bytes().size() > now_.state.limits.event_bytes) {
-      refuse(request, invoke_error::failed, "the data for \"" + request.function + "\" has " + std::to_string(request.data.bytes().size()) +
+    } else if (const auto bytes = request.data.bytes().size() + (request.user.is_null() ? 0 : request.user.bytes().size()) + request.version.size(); bytes > now_.state.limits.event_bytes) {
+      refuse(request, invoke_error::failed, "the data for \"" + request.function + "\" has " + std::to_string(bytes) +
                                                 " bytes; the limit is " + std::to_string(now_.state.limits.event_bytes));
     } else {
       invokes_.push_back(&request);
@@ -244,76 +281,109 @@ class beginning {
   }
 
   // The child is born in the same transaction as the record that the parent waits for it.
-  run_ptr invoke(const run_ptr& parent, const operation_request& request) {
+  void invoke(storage::run_record& parent, const operation_request& request) {
     const auto& fn = *now_.state.functions->find(request.function);
     storage::event_record event{.id = now_.next_id<event_id>(),
                                 .name = "inngest/function.invoked",
                                 .data = request.data,
                                 .time = now_.now,
                                 .received_at = now_.now,
-                                .depth = parent->depth};
+                                .depth = parent.depth,
+                                .user = request.user,
+                                .version = request.version};
     const auto child = create_run(now_, fn, event,
-                                  {.parent = parent->id,
+                                  {.parent = parent.id,
                                    .on_parent_cancel = request.on_parent_cancel,
-                                   .nesting = static_cast<std::uint8_t>(parent->nesting + 1)});
+                                   .nesting = static_cast<std::uint8_t>(parent.nesting + 1)});
     event.runs.push_back(child);
     now_.tx.put_event(event);
-    now_.tx.put_child(parent->id, child);
-    auto after = *parent;
-    after.has_children = true;
-    after.pending.push_back({.kind = step_kind::invoke,
+    now_.tx.put_child(parent.id, child);
+    parent.has_children = true;
+    parent.pending.push_back({.kind = step_kind::invoke,
                              .step = request.step,
                              .started_at = now_.now,
                              .due = request.delay ? std::optional{saturated(now_.now, *request.delay)} : request.until,
                              .event = request.function,
                              .child = child,
                              .name = request.name});
-    return replace_run(now_, *parent, std::move(after));
   }
 
-  // Looks for an event after the last one consumed or the run's creation. True when the wait is finished by it, or fails.
-  bool take_earlier_event(const operation_request& request, const expression::compiled& rule, const scope_of& trigger) {
-    auto from = std::max(id_cast<event_id>(before_->id), before_->event);  // ids share one order: this is right after the triggering event
-    if (!before_->events.empty()) from = std::max(from, before_->events.back());
-    if (const auto used = std::ranges::find(before_->consumed, request.event, &storage::consumed_record::event);
-        used != before_->consumed.end()) {
-      from = used->last;
+  // The event behind which the wait gets those that have come already. A wait looks back to the record of the step before it: between a sleep, another wait or a
+  // child that has ended, and the body's coming to this wait, the run may have stood in a queue or been held. nullopt: nothing has come since then.
+  std::optional<event_id> looks_from(const operation_request& request) const {
+    const auto used = std::ranges::find(before_->consumed, request.event, &storage::consumed_record::event);
+    const auto consumed = used == before_->consumed.end() ? event_id{} : used->last;
+    if (!request.look_back) {
+      if (is_signal_event(request.event) || before_->recorded_at.is_nil()) return std::nullopt;
+      const auto from = std::max(id_cast<event_id>(before_->recorded_at), consumed);
+      return now_.state.last_event > from ? std::optional{from} : std::nullopt;
     }
-    if (from < now_.state.purge.events_kept_from) {
-      fail(request, "look_back would read events from " + to_string(time_of(from)) + " on, and those before " +
-                        to_string(time_of(now_.state.purge.events_kept_from)) + " have been purged");
-      return true;
-    }
+    if (!consumed.is_nil()) return consumed;
+    const auto from = std::max(id_cast<event_id>(before_->id), before_->event);  // ids share one order: this is right after the triggering event
+    return before_->events.empty() ? from : std::max(from, before_->events.back());
+  }
+
+  struct look_back {
+    std::optional<storage::event_record> found{};
+    bool is_beyond{false};  // there were more than are looked at
+  };
+  look_back look(const operation_request& request, const event_id& from, const scope_of& trigger) {
+    look_back seen;
+    const auto& rule = now_.state.wait_rule(request.when);
     std::size_t looked_at = 0;
-    const std::size_t limit = now_.state.limits.look_back_events;
-    std::optional<storage::event_record> found;
     const auto look_at = [&](const storage::event_record& record) {
       if (record.id <= from) return true;
-      if (++looked_at > limit) return false;
+      seen.is_beyond = ++looked_at > now_.state.limits.look_back_events;
+      if (seen.is_beyond) return false;
       const scope_of incoming{record};
       const auto verdict = rule.is_always_true() ? expression::verdict{.matches = true} : rule.matches(*trigger, &*incoming);
-      if (verdict.matches) found = record;
-      return !found;
+      if (verdict.matches) seen.found = record;
+      return !seen.found;
     };
     now_.tx.each_event_named(request.event, from, look_at, now_.tell_damage());
-    if (found) {
-      consume(after_, *found);
-      finish({.id = request.step,
-              .kind = step_kind::wait_for_event,
-              .result = wait_result(*found),
-              .started_at = now_.now,
-              .ended_at = now_.now});
+    return seen;
+  }
+
+  // Gives the wait an event that came before it. True when it is finished by that, or fails.
+  bool take_earlier_event(const operation_request& request, const scope_of& trigger) {
+    const auto from = looks_from(request);
+    if (!from) return false;
+    const auto kept_from = now_.state.purge.events_kept_from;
+    const auto purged = *from < kept_from ? std::optional{"would read events from " + to_string(time_of(*from)) + " on, and those before " + to_string(time_of(kept_from)) + " have been purged"}
+                                          : std::nullopt;
+    if (purged && request.look_back) {
+      fail(request, "look_back " + *purged);
       return true;
     }
-    if (looked_at <= limit) return false;
-    fail(request, "look_back would read more than " + std::to_string(limit) + " events named \"" + request.event + "\"");
-    return true;
+    const auto seen = look(request, *from, trigger);
+    if (seen.found) {
+      consume(after_, *seen.found);
+      finish({.id = request.step,
+              .kind = step_kind::wait_for_event,
+              .result = wait_result(*seen.found),
+              .started_at = now_.now,
+              .ended_at = now_.now,
+              .name = request.name});
+      if (!request.look_back) latest_found_ = std::max(latest_found_, seen.found->id);
+      return true;
+    }
+    const auto text = std::to_string(now_.state.limits.look_back_events) + " events named \"" + request.event + "\"";
+    if (seen.is_beyond && request.look_back) {
+      fail(request, "look_back would read more than " + text);
+      return true;
+    }
+    // Whoever could not go on for so long waits for what is to come.
+    if (purged) now_.say_once("run " + text_of(before_->id) + ", wait \"" + request.step + "\" " + *purged, before_->id);
+    if (seen.is_beyond) {
+      now_.say_once("run " + text_of(before_->id) + ", wait \"" + request.step + "\" has looked at " + text + ", and more have come since the step before, while the run could not go on", before_->id);
+    }
+    return false;
   }
 
   storage::step_record send(const operation_request& request) {
     storage::step_record row{.id = request.step, .kind = step_kind::send_event, .started_at = now_.now, .ended_at = now_.now};
     if (auto fault = fault_of(*request.to_send, now_.state.limits)) {
-      row.error = recorded_error{.name = "caesura::error", .message = std::move(*fault)};
+      row.error = storable({.name = "caesura::error", .message = std::move(*fault)});
       return row;
     }
     try {
@@ -335,7 +405,7 @@ class beginning {
   void refuse(const operation_request& request, std::string_view name, std::string why) {
     finish({.id = request.step,
             .kind = request.kind,
-            .error = recorded_error{.name = std::string{name}, .message = std::move(why)},
+            .error = storable({.name = std::string{name}, .message = std::move(why)}),
             .started_at = now_.now,
             .ended_at = now_.now,
             .name = request.name});
@@ -352,6 +422,7 @@ class beginning {
   std::vector<const operation_request*> invokes_;
   std::vector<const operation_request*> sends_;
   std::vector<step_info> rows_;
+  event_id latest_found_{};  // of those that a wait was given although they came before it
 };
 
 // Open sweeps act on whoever waits for the signals that the run is about to wait for, and through these maybe on the run. Returns it as it is afterwards.
@@ -429,7 +500,11 @@ void begin_operations(turn& now, run_ptr run, const advance_run& command) {
     return;
   }
   beginning begun{now, run, command};
-  for (const auto& request : command.operations) begun.begin(request);
+  const auto* const first = command.is_any ? begun.first_decided(command.operations) : nullptr;
+  if (first != nullptr) begun.begin(*first);
+  for (const auto& request : command.operations) {
+    if (&request != first) begun.begin(request);
+  }
   if (begun.is_refused()) {
     begun.end_refused();
     return;

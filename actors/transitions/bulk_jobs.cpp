@@ -111,15 +111,16 @@ bool look_at_pinned(turn& now, open_sweep& sweep) {
 
 bool replay_pinned(turn& now, open_sweep& sweep) {
   constexpr duration pace = std::chrono::milliseconds{100};  // how finely a rate is spread
+  constexpr days longest_pause{366};                         // of a rate that is next to nothing
   auto& job = *sweep.job;
   auto left = now.state.limits.sweep_slice;
   if (job.rate_per_second > 0) {
     const auto a_slice = std::max(1.0, job.rate_per_second * std::chrono::duration<double>(pace).count());
-    left = std::min(left, static_cast<std::size_t>(a_slice));
-    const auto pause = static_cast<duration::rep>(static_cast<double>(left) * 1000.0 / job.rate_per_second);
-    job.next_at = std::max(job.next_at.value_or(now.now) + duration{pause}, now.now);
+    left = static_cast<std::size_t>(std::min(static_cast<double>(left), a_slice));
   }
-  for (; left > 0 && job.next < job.counts.total; --left) {
+  const auto first = job.next;
+  // What a replay keeps is copied: a slice may be as large as a batch, and one more.
+  for (; left > 0 && job.next < job.counts.total && (job.next == first || now.tx.written_bytes() < now.state.limits.bytes_per_batch); --left) {
     const auto id = sweep.ids->at(job.next++);
     if (!id) continue;
     ++job.counts.looked_at;
@@ -133,6 +134,10 @@ bool replay_pinned(turn& now, open_sweep& sweep) {
     }
     replay(now, *source);
     ++job.counts.replayed;
+  }
+  if (job.rate_per_second > 0) {
+    const auto pause = std::min(static_cast<double>(job.next - first) * 1000.0 / job.rate_per_second, static_cast<double>(duration{longest_pause}.count()));
+    job.next_at = std::max(saturated(job.next_at.value_or(now.now), duration{static_cast<duration::rep>(pause)}), now.now);
   }
   return job.next >= job.counts.total;
 }

@@ -12,8 +12,9 @@ void apply(turn& now, const define_functions& command) {
     now.tx.intern_definition(fn.stored->record, now.tell_damage());
     state.definitions.emplace(fn.stored->hash, fn.stored);  // known for good: what refers to it is what is taken back
   }
-  const auto before = std::exchange(state.functions, command.functions);
+  const auto before = state.functions;
   state.undo.add([&state, before] { state.functions = before; });
+  state.functions = command.functions;
   state.queue.set_limits(*state.functions, state.undo);
   pause_unread_functions(now);
   enter_flow(now);

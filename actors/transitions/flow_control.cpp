@@ -185,13 +185,15 @@ run_id debounce(turn& now, const registered_function& fn, const storage::event_r
 run_id add_to_batch(turn& now, const registered_function& fn, const storage::event_record& event) {
   const auto& rule = *fn.flow->batch;
   const auto key = *key_for(now, fn, flow_kind::batch, fn.flow->batch_key, event, "batch.key");
-  const auto bytes = event.data.bytes().size();
+  const auto bytes = event.content_bytes();
   if (const auto run = collecting(now, fn, flow_kind::batch, key)) {
     auto after = *run;
     after.events.push_back(event.id);
     after.batch_bytes += bytes;
     if (after.events.size() < rule.max_events && after.batch_bytes < batch_bytes_limit) return replace_run(now, *run, std::move(after))->id;
     now.tx.delete_flow(key);
+    const auto& limit = now.state.definition_of(*run).record.start_timeout;
+    after.deadline = limit ? std::optional{saturated(now.now, *limit)} : std::nullopt;  // it is due now, not when its time would be up
     start_or_queue(now, *run, std::move(after));
     return run->id;
   }
@@ -343,6 +345,7 @@ void pass_throttle(turn& now, const storage::run_record& run) {
 
 void enter_flow(turn& now) {
   auto& state = now.state;
+  state.queue.open_due(time_point::max(), state.undo);  // what was closed by other rules, or by another clock
   now.tx.each_flow(0, [&](std::uint64_t key, const storage::flow_record& record) {
     const auto* fn = record.kind == flow_kind::throttle ? state.functions->find(record.function) : nullptr;
     if (fn == nullptr || fn->flow == nullptr || !fn->flow->throttle || is_planted(fault::throttle_opened_by_restart)) return true;

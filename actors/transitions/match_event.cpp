@@ -3,7 +3,6 @@
 
 #include "actors/planted_faults.hpp"
 #include "actors/transitions/transitions.hpp"
-#include "storage/document_writer.hpp"
 
 namespace caesura::actors {
 
@@ -92,6 +91,7 @@ run_ptr resume_waits(turn& now, const run_ptr& run, const storage::event_record&
   });
   if (rows.empty()) return run;
   if (!is_signal_event(record.name)) consume(after, record);  // no wait looks back for a signal
+  after.recorded_at = std::max(run->recorded_at, id_cast<position>(record.id));  // not what came while the event was worked off in slices
   const auto losers = withdraw_losers(after);
   wake_run(now, *run, std::move(after), std::move(rows), {});
   cancel_losers(now, losers);
@@ -100,10 +100,19 @@ run_ptr resume_waits(turn& now, const run_ptr& run, const storage::event_record&
 
 }  // namespace
 
+void write_event(storage::document_writer& out, const storage::event_record& record) {
+  const bool has_user = !record.user.is_null();
+  const bool has_version = !record.version.empty();
+  out.map(4 + (has_user ? 1 : 0) + (has_version ? 1 : 0)).text("name").text(record.name).text("data").value(record.data);
+  if (has_user) out.text("user").value(record.user);
+  if (has_version) out.text("v").text(record.version);
+  out.text("id").text(public_id(record)).text("ts").integer(record.time.time_since_epoch().count());
+}
+
 document wait_result(const storage::event_record& record) {
   storage::document_writer out;
-  out.map(4).text("name").text(record.name).text("id").text(public_id(record)).text("data").value(record.data);
-  return out.text("ts").integer(record.time.time_since_epoch().count()).finish();
+  write_event(out, record);
+  return out.finish();
 }
 
 void consume(storage::run_record& run, const storage::event_record& record) {
@@ -142,6 +151,7 @@ run_ptr hit_by_event(turn& now, run_ptr run, const storage::event_record& record
 
 void match_event(turn& now, const storage::event_record& record) {
   auto& state = now.state;
+  state.last_event = record.id;
   const scope_of incoming{record};
   listener_index::cursor cursor;
   const auto runs = state.listeners.candidates(record.name, *incoming, state.limits.sweep_threshold + 1, cursor);

@@ -9,6 +9,8 @@ namespace caesura::actors {
 
 namespace {
 
+constexpr std::size_t bytes_a_row = 200;  // beside the result
+
 // What is damaged stays where it is, and keeps nothing else from being purged.
 bool is_stored(turn& now, const run_id& run) {
   return read_sound(now, [&] { return now.tx.find_run(run).has_value(); }, true);
@@ -17,20 +19,30 @@ bool is_stored(turn& now, const run_id& run) {
 // True when all ended runs have been looked at.
 bool purge_runs(turn& now, purge_state& purge) {
   const time_point horizon = now.now - now.state.limits.keep_runs;
+  // What is told of a run is made of its record: after a long stop that comes first.
+  bool is_untold = false;
+  now.tx.each_outbox(now.state.outbox_seen, [&](const position& place, const storage::outbox_record&) {
+    is_untold = time_of(place) <= horizon;
+    return false;
+  }, [](const position&, const error&) {});
+  if (is_untold && now.state.outbox_size > 0) return false;
   std::vector<storage::run_record> old;
   std::size_t left = now.state.limits.purge_slice;
+  std::size_t bytes = 0;  // that are held, or deleted
   const auto from = purge.runs;
   bool is_done = true;
   const auto visit = [&](const storage::run_record& run) {
     if (run.id == from) return true;
     // A run ends after its creation, so none beyond is old; but for one that was created while the clock was ahead.
     const bool is_young = run.created_at > horizon && run.created_at <= now.now;
-    if (left-- == 0 || is_young) {
+    if (left-- == 0 || bytes >= now.state.limits.bytes_per_batch || is_young) {
       is_done = is_young;
       return false;
     }
     purge.runs = run.id;
-    if (run.ended_at.value_or(now.now) <= horizon) old.push_back(run);
+    if (run.ended_at.value_or(now.now) > horizon) return true;
+    bytes += run.output.bytes().size() + run.state_bytes + run.step_count * bytes_a_row;
+    old.push_back(run);
     return true;
   };
   now.tx.each_ended_run(from, visit, [&](const position& id, const error& why) {
@@ -53,18 +65,21 @@ bool purge_events(turn& now, purge_state& purge) {
   const time_point horizon = now.now - keep;
   std::vector<storage::event_record> old;
   std::size_t left = now.state.limits.purge_slice;
+  std::size_t bytes = 0;
   const auto from = purge.events;
   bool is_done = true;
   const auto visit = [&](const storage::event_record& event) {
     if (event.id == from) return true;
     // Ids never go back, so that those of events are ahead of the clock once it has been set back.
     const bool is_young = event.received_at >= horizon && event.received_at <= now.now;
-    if (left-- == 0 || is_young) {
+    if (left-- == 0 || bytes >= now.state.limits.bytes_per_batch || is_young) {
       is_done = is_young;
       return false;
     }
     purge.events = event.id;
-    if (event.received_at < horizon && !is_needed(now, event)) old.push_back(event);
+    if (event.received_at >= horizon || is_needed(now, event)) return true;
+    bytes += event.content_bytes();
+    old.push_back(event);
     return true;
   };
   now.tx.each_event(from, visit, [&](const position& id, const error& why) {
@@ -124,6 +139,7 @@ void apply(turn& now, const purge_slice&) {
   if (!purge_runs(now, purge) || !purge_events(now, purge)) return;
   purge.is_under_way = false;
   purge.next_at = now.now + now.state.limits.purge_every;
+  now.tx.put_meta("purged_at", std::to_string(now.now.time_since_epoch().count()));
 }
 
 void apply(turn& now, const clock_jumped& command) {

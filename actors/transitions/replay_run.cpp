@@ -7,13 +7,20 @@ namespace caesura::actors {
 
 namespace {
 
-// The rows recorded before the first one of `step`, whose ordinal counts: "charge" is the first, "charge:1" the second.
+// The rows recorded before the first one of `step`, whose ordinal counts: "charge" is the first, "charge:1" the second. Where ids are hashes, the name that only
+// one has stands for it.
 std::vector<storage::step_record> rows_before(turn& now, const storage::run_record& run, const std::string& step) {
   if (step.empty()) return {};
   auto rows = now.tx.steps_of(run.id);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (rows[i].id != step) continue;
-    rows.resize(i);
+  auto found = std::ranges::find(rows, step, &storage::step_record::id);
+  if (found == rows.end()) {
+    found = std::ranges::find(rows, step, &storage::step_record::name);
+    if (std::ranges::count(rows, step, &storage::step_record::name) > 1) {
+      throw error{errc::invalid_argument, "run " + to_string(run.id) + " has recorded several steps named \"" + step + "\": say which by its id"};
+    }
+  }
+  if (found != rows.end()) {
+    rows.erase(found, rows.end());
     return rows;
   }
   throw error{errc::invalid_argument, "run " + to_string(run.id) + " has recorded no step \"" + step + "\" to replay from"};

@@ -7,7 +7,6 @@
 #include "actors/planted_faults.hpp"
 #include "actors/transitions/transitions.hpp"
 #include "storage/document_view.hpp"
-#include "storage/document_writer.hpp"
 
 namespace caesura::actors {
 
@@ -28,11 +27,6 @@ std::string_view name_of(system_event kind) {
 std::string_view status_text(run_status status) {
   if (status == run_status::completed) return "Completed";
   return status == run_status::failed ? "Failed" : "Cancelled";
-}
-
-void write_event(document_writer& out, const storage::event_record& event) {
-  out.map(4).text("name").text(event.name).text("data").value(event.data);
-  out.text("id").text(public_id(event)).text("ts").integer(event.time.time_since_epoch().count());
 }
 
 // With what else the function's code gave of it, where it is elsewhere: a stack, a cause.
@@ -96,7 +90,7 @@ std::vector<storage::event_record> triggers_of(turn& now, const storage::run_rec
     auto one = found.empty() ? now.tx.find_event(id) : read_sound(now, [&] { return now.tx.find_event(id); }, std::nullopt);
     if (found.empty() && !one) return {};
     if (!one) continue;
-    bytes += one->data.bytes().size();
+    bytes += one->content_bytes();
     if (!found.empty() && bytes > payload_bytes) break;
     found.push_back(std::move(*one));
   }

@@ -150,6 +150,7 @@ void mark_running(turn& now, storage::run_record& run) {
   if (run.any_from && run.step_count > *run.any_from) run.any_from.reset();
   if (run.started_at) return;
   run.started_at = now.now;
+  run.recorded_at = now.state.ids.last();
   pass_throttle(now, run);
   const auto& limit = now.state.definition_of(run).record.finish_timeout;
   run.deadline = limit ? std::optional{saturated(now.now, *limit)} : std::nullopt;
@@ -343,7 +344,10 @@ void cancel_losers(turn& now, const std::vector<run_id>& children) {
 
 run_ptr replace_run(turn& now, const storage::run_record& before, storage::run_record after) {
   auto& state = now.state;
-  if (after.status == run_status::queued && before.status != run_status::queued) after.queued_at = now.next_id<position>();
+  // Who was held before it started keeps the place that it had, or that it came to when it was due.
+  const bool keeps_place = before.status == run_status::held && !before.started_at;
+  const bool comes_to_queue = after.status == run_status::queued && before.status != run_status::queued && !keeps_place;
+  if (comes_to_queue || (after.status == run_status::held && before.status == run_status::scheduled)) after.queued_at = now.next_id<position>();
   // Whoever changes a run has let every open sweep act on it first.
   if (!state.sweeps.empty() && !is_planted(fault::sweep_asks_twice)) after.swept_to = state.sweeps.back().place;
   auto record = std::make_shared<const storage::run_record>(std::move(after));
@@ -560,6 +564,8 @@ cancel_outcome record_cancel(turn& now, const storage::run_record& run, cancella
 void dispatch_queue(turn& now) {
   auto& state = now.state;
   std::size_t ended = 0;
+  std::size_t held = 0;
+  state.dispatches_again = false;
   while (state.has_room()) {
     const auto next = state.queue.next(state.undo);
     if (!next) return;
@@ -574,7 +580,11 @@ void dispatch_queue(turn& now) {
       if (++ended >= state.limits.timers_per_turn && are_more_due) return;  // a turn for them is to come
       continue;
     }
-    if (hold_if_blocked(now, *run, after)) continue;
+    if (hold_if_blocked(now, *run, after)) {
+      if (++held < state.limits.sweep_slice) continue;
+      state.dispatches_again = true;
+      return;
+    }
     mark_running(now, after);
     give_actor(now, replace_run(now, *run, std::move(after)), std::nullopt);
   }
@@ -584,6 +594,7 @@ void append_row(turn& now, storage::run_record& run, const storage::step_record&
   now.tx.put_step(run.id, run.step_count, row);
   ++run.step_count;
   run.state_bytes += row.result.bytes().size();
+  run.recorded_at = now.state.ids.last();
   run.interruptions = 0;
 }
 

@@ -11,6 +11,7 @@
 #include "actors/commands.hpp"
 #include "actors/router_state.hpp"
 #include "actors/transitions/runs.hpp"
+#include "storage/document_writer.hpp"
 
 namespace caesura::actors {
 
@@ -23,6 +24,8 @@ accepted_event accept_event(turn& now, const event& value, std::uint8_t depth);
 accepted_event route_event(turn& now, storage::event_record record, std::string_view about);
 // What is wrong with an event that a client sends; nullopt when nothing is.
 [[nodiscard]] std::optional<std::string> fault_of(const event& value, const limits& limits);
+// Its name, id, version, data and user, in bytes: what the limits of an event and of a send count.
+[[nodiscard]] std::size_t size_of(const event& value) noexcept;
 
 // match_event.cpp
 // Cancels and resumes the runs that the event hits, at once or as a sweep.
@@ -141,6 +144,8 @@ void apply(turn& now, const stop_runs& command);
 void apply(turn& now, const quarantine_run& command);
 
 // The result of a wait as it is recorded.
+// As system events and the results of waits hold it.
+void write_event(storage::document_writer& out, const storage::event_record& record);
 [[nodiscard]] document wait_result(const storage::event_record& record);
 void consume(storage::run_record& run, const storage::event_record& record);
 

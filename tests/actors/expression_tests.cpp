@@ -171,15 +171,16 @@ BOOST_AUTO_TEST_CASE(the_index_finds_whatever_the_whole_rule_matches) {
     return data;
   };
   int matches = 0;
-  for (const auto* text : {"event.data.x == async.data.x", "async.data.y == event.data.x && async.data.x != 1", "async.data.x == 1",
+  for (const auto* text : {"event.data.x == async.data.x", "event.user.x == async.user.x", "async.v == event.user.y", "async.data.x == 1 && event.user.y == async.user.x", "async.data.y == event.data.x && async.data.x != 1", "async.data.x == 1",
                            "event.data.y == 'a' && async.data.x == event.data.x", "async.data.x == [1, 2] && async.data.y == event.data.y"}) {
     const auto rule = std::get<compiled>(compiled::parse(text, roots::event_and_async));
     BOOST_REQUIRE(rule.conjunct().has_value());
     for (int i = 0; i < 20'000; ++i) {
       const document trigger{any()};
       const document incoming{any()};
-      const event_scope event{.data = storage::document_view{trigger.bytes()}};
-      const event_scope async{.data = storage::document_view{incoming.bytes()}};
+      const document users[]{document{any()}, document{any()}};
+      const event_scope event{.data = storage::document_view{trigger.bytes()}, .user = storage::document_view{users[0].bytes()}, .version = "a"};
+      const event_scope async{.data = storage::document_view{incoming.bytes()}, .user = storage::document_view{users[1].bytes()}, .version = "b"};
       if (!rule.matches(event, &async).matches) continue;
       ++matches;
       const auto a = async_hash(*rule.conjunct(), async);
@@ -194,6 +195,11 @@ BOOST_AUTO_TEST_CASE(a_rule_is_indexed_by_its_best_comparison) {
   const auto conjunct_of = [](const char* text) { return std::get<compiled>(compiled::parse(text, roots::event_and_async)).conjunct(); };
   BOOST_TEST(conjunct_of("async.data.kind == 'x' && event.data.id == async.data.id")->async_path.at(1) == "id");
   BOOST_TEST(conjunct_of("async.data.kind == 'x'")->event_path.empty());
+  // Runs that wait since before users were kept are indexed by the rest of their rule.
+  BOOST_TEST(conjunct_of("event.user.id == async.user.id && async.data.kind == 'x'")->event_path.empty());
+  BOOST_TEST(conjunct_of("event.v == async.data.v && async.id == event.id")->async_path.at(0) == "id");
+  BOOST_TEST(conjunct_of("event.user.id == async.user.id")->async_path.at(0) == "user");
+  BOOST_TEST(!conjunct_of("event.user == async.user").has_value());
   BOOST_TEST(!conjunct_of("async.data.id == null").has_value());
   BOOST_TEST(!conjunct_of("event.data.id == async.data.id || async.data.all == true").has_value());
   BOOST_TEST(!conjunct_of("!(event.data.id == async.data.id)").has_value());

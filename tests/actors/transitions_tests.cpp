@@ -80,6 +80,14 @@ struct single_bench : transitions_bench {
   single_bench() : transitions_bench{{usual_function()}, [](limits& l) { l.live_runs = 1; }} {}
 };
 
+struct narrow_single_bench : transitions_bench {
+  narrow_single_bench()
+      : transitions_bench{{usual_function()}, [](limits& l) {
+                            l.live_runs = 1;
+                            l.sweep_slice = 1;
+                          }} {}
+};
+
 // Each value of data.id has three groups: a throttle, a singleton and one of concurrency.
 struct grouped_bench : transitions_bench {
   grouped_bench()
@@ -518,6 +526,58 @@ BOOST_FIXTURE_TEST_CASE(a_run_whose_cancel_is_recorded_while_its_step_executes_k
 }
 
 // ---- groups of the queue
+
+BOOST_FIXTURE_TEST_CASE(a_pause_that_holds_a_long_queue_is_worked_off_in_slices, narrow_single_bench) {
+  const auto executing = started_run(1);
+  const auto held = [&] {
+    std::size_t count = 0;
+    store.begin_read()->each_live_run([&](const storage::run_record& run) {
+      count += run.status == run_status::held ? 1U : 0U;
+      return true;
+    });
+    return count;
+  };
+  for (int id = 2; id < 7; ++id) send("go", id);
+  core->flush();
+  do_now(pause_function{.function = "f", .mode = storage::pause_mode::hold});
+  do_now(plain(executing, next_kind::completed));
+  BOOST_TEST(held() == 1U);
+  work_off();
+  BOOST_TEST(held() == 5U);
+}
+
+// Many runs that need a slot of two groups, of which now the one and then the other is full: what that takes does not depend on how many they are.
+BOOST_AUTO_TEST_CASE(a_line_moves_as_a_whole_however_many_stand_in_it) {
+  run_queue queue;
+  undo_log undo;
+  storage::id_generator ids;
+  const std::vector<run_queue::slot> both{{.group = 1, .limit = 1, .source = 1}, {.group = 2, .limit = 1, .source = 2}};
+  std::vector<run_id> runs;
+  for (int i = 0; i < 1'000; ++i) {
+    const auto at = ids.next_position(time_point{duration{1}}, 1);
+    runs.push_back(id_cast<run_id>(at));
+    queue.push(runs.back(), {true, at}, both, undo);
+  }
+  BOOST_TEST(queue.place_of(runs[999]).value() == 999U);
+  for (const auto& slot : both) queue.acquire(slot, undo);
+  BOOST_TEST(!queue.next(undo).has_value());
+  undo.clear();
+  for (int round = 0; round < 10; ++round) {
+    for (const std::uint64_t freed : {1U, 2U}) {
+      queue.release(freed, undo);
+      BOOST_TEST(!queue.next(undo).has_value());  // the other is full
+      queue.acquire({.group = freed, .limit = 1, .source = freed}, undo);
+    }
+  }
+  BOOST_TEST(undo.size() < 200U);
+  queue.release(1, undo);
+  queue.release(2, undo);
+  BOOST_TEST((queue.next(undo) == runs[0]));
+  undo.roll_back();
+  BOOST_TEST(!queue.is_anyone_ready());
+  BOOST_TEST(queue.size() == 1'000U);
+  BOOST_TEST(queue.place_of(runs[999]).value() == 999U);
+}
 
 BOOST_FIXTURE_TEST_CASE(groups_that_nothing_is_in_are_forgotten, grouped_bench) {
   const auto& queue = core->state().queue;

@@ -2,7 +2,10 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <caesura/verify.hpp>
+
 #include "runtime/runtime_state.hpp"
+#include "tests/support/refusal.hpp"
 #include "tests/support/world.hpp"
 
 namespace {
@@ -450,6 +453,55 @@ BOOST_FIXTURE_TEST_CASE(many_are_replayed_at_the_rate_that_was_asked_for, replay
   BOOST_TEST((progress.status == bulk_progress::state::done));
   BOOST_TEST(runtime().list({.status = run_status::completed}).runs.size() == 20U);
   BOOST_TEST(reserved == 20);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_list_of_no_runs_does_not_mean_all, replay_world) {
+  open_all();
+  const auto one = start({.name = "order.placed"});
+  const std::vector<run_id> none;
+  BOOST_TEST((testing::code_of([&] { runtime().cancel_all({.run = none}); }) == errc::invalid_argument));
+  BOOST_TEST((testing::code_of([&] { runtime().cancel_all({.function = std::vector<std::string>{}}); }) == errc::invalid_argument));
+  BOOST_TEST(!runtime().get(one)->is_cancelling);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_run_that_is_named_twice_is_replayed_once, replay_world) {
+  open_all();
+  const auto one = start({.name = "order.placed"});
+  advance(2h);
+  const auto bulk = runtime().replay_all(run_filter{.run = any_of<run_id>{std::vector{one, one}}});
+  run();
+  BOOST_TEST(runtime().progress(bulk)->replayed == 1U);
+  close();
+  BOOST_TEST(verify(directory()).is_sound());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_rate_that_is_next_to_nothing_is_one_at_the_first_moment, replay_world) {
+  open_all();
+  std::vector<run_id> runs;
+  for (int i = 0; i < 3; ++i) runs.push_back(start({.name = "order.placed"}));
+  advance(2h);
+  const auto bulk = runtime().replay_all(run_filter{.run = any_of<run_id>{runs}}, {.rate_per_second = 1e-300});
+  advance(days{2});
+  BOOST_TEST(runtime().progress(bulk)->replayed == 1U);
+}
+
+// What a replay keeps is copied, so that a slice of few runs may be large.
+BOOST_FIXTURE_TEST_CASE(a_replay_from_a_step_is_bounded_by_what_it_copies, replay_world) {
+  environment().adjust_limits = [](actors::limits& limits) { limits.bytes_per_batch = 1; };
+  std::size_t slices = 0;
+  environment().watch.applied = [&](const actors::command_body& what, const storage::snapshot&, const actors::router_state&) {
+    if (std::holds_alternative<actors::sweep_slice>(what)) ++slices;
+  };
+  open_all();
+  std::vector<run_id> runs;
+  for (int i = 0; i < 20; ++i) runs.push_back(start({.name = "order.placed"}));
+  advance(2h);
+  is_broken = false;
+  slices = 0;
+  const auto bulk = runtime().replay_all(run_filter{.run = any_of<run_id>{runs}}, {.from_step = "charge"});
+  run();
+  BOOST_TEST(runtime().progress(bulk)->replayed == 20U);
+  BOOST_TEST(slices >= 19U);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_replay_at_a_rate_goes_on_after_the_clock_was_days_ahead, replay_world) {

@@ -314,7 +314,7 @@ BOOST_FIXTURE_TEST_CASE(a_child_of_an_any_that_is_decided_as_it_begins_again_is_
     const std::string when = is_next_version ? "async.data.n == 2" : "async.data.n == 1";
     auto note = step.wait_for_event("note").when(when).timeout(days{1});
     if (is_next_version) {
-      co_await caesura::any(std::move(call), std::move(note).look_back(), std::move(slow));
+      co_await caesura::any(std::move(note).look_back(), std::move(call), std::move(slow));
     } else {
       co_await caesura::any(std::move(call), std::move(note), std::move(slow));
     }

@@ -60,8 +60,18 @@ BOOST_FIXTURE_TEST_CASE(a_duplicate_is_known_after_a_restart_and_forgotten_after
 BOOST_FIXTURE_TEST_CASE(the_same_id_with_other_data_is_an_error, world) {
   int count = 0;
   open({counting("f", {{.event = "go"}}, count)});
-  runtime().send({.name = "go", .data = {{"n", 1}}, .id = "e-1"});
-  BOOST_TEST(code_of([&] { runtime().send({.name = "go", .data = {{"n", 2}}, .id = "e-1"}); }) == errc::duplicate_id);
+  const event first{.name = "go", .data = {{"n", 1}}, .id = "e-1", .user = {{"id", "u"}}, .version = "1"};
+  runtime().send(first);
+  const auto refused = [&](const auto& change) {
+    auto other = first;
+    change(other);
+    return code_of([&] { runtime().send(other); });
+  };
+  BOOST_TEST(refused([](event& e) { e.data = {{"n", 2}}; }) == errc::duplicate_id);
+  BOOST_TEST(refused([](event& e) { e.user = {{"id", "v"}}; }) == errc::duplicate_id);
+  BOOST_TEST(refused([](event& e) { e.user = {}; }) == errc::duplicate_id);
+  BOOST_TEST(refused([](event& e) { e.version = "2"; }) == errc::duplicate_id);
+  BOOST_TEST(runtime().send(first).is_duplicate);
   run();
   BOOST_TEST(count == 1);
 }
@@ -73,6 +83,25 @@ BOOST_FIXTURE_TEST_CASE(the_same_id_under_another_name_is_another_event, world) 
   BOOST_TEST(!runtime().send({.name = "tasks/deleted", .id = "t-1"}).is_duplicate);
   run();
   BOOST_TEST(count == 2);
+}
+
+BOOST_FIXTURE_TEST_CASE(events_in_braces_are_as_many_as_there_are, world) {
+  int count = 0;
+  open({counting("f", {{.event = "tasks/*"}}, count)});
+  BOOST_TEST(runtime().send({{.name = "tasks/created"}, {.name = "tasks/deleted"}}).size() == 2U);
+  BOOST_TEST(runtime().send({.name = "tasks/created", .data = {{"n", 1}}}).runs.size() == 1U);
+  run();
+  BOOST_TEST(count == 3);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_function_without_a_trigger_is_only_invoked, world) {
+  int count = 0;
+  open({counting("part", {}, count),
+        {.id = "whole", .triggers = {{.event = "go"}}, .body = [](context step) -> task<> { co_await step.invoke<>("call", "part", nlohmann::json::object()); }}});
+  const auto run_of = start({.name = "go"});
+  run();
+  BOOST_TEST(status(run_of) == run_status::completed);
+  BOOST_TEST(count == 1);
 }
 
 BOOST_FIXTURE_TEST_CASE(an_array_is_accepted_or_refused_as_a_whole, world) {
@@ -105,6 +134,10 @@ BOOST_FIXTURE_TEST_CASE(a_malformed_event_is_refused_with_a_clear_error_and_noth
   refused({.name = "go", .data = document(nlohmann::json::array({1, 2}))}, "object");
   refused({.name = "go", .data = {{"x", std::string(512 * 1024, 'x')}}}, "524288");
   refused({.name = "go", .id = std::string(257, 'i')}, "256");
+  refused({.name = "go", .user = document(nlohmann::json::array({1, 2}))}, "user must be an object");
+  refused({.name = "go", .user = {{"x", std::string(512 * 1024, 'x')}}}, "524288");
+  refused({.name = "go", .version = std::string(256, 'v')}, "255");
+  refused({.name = "go", .version = "\xff"}, "the version is not UTF-8");
   refused({.name = "inngest/function.cancelled"}, "reserved");
   refused({.name = "Inngest/x"}, "reserved");
   BOOST_TEST(code_of([&] { runtime().send(std::vector<event>(5001, event{.name = "go"})); }) == errc::invalid_event);
@@ -127,6 +160,62 @@ BOOST_FIXTURE_TEST_CASE(a_trigger_with_a_condition_starts_only_what_matches, wor
   open({counting("f", {{.event = "go", .when = "event.data.amount > 10"}}, count)});
   BOOST_TEST(runtime().send({.name = "go", .data = {{"amount", 11}}}).runs.size() == 1U);
   BOOST_TEST(runtime().send({.name = "go", .data = {{"amount", 10}}}).runs.empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(the_user_and_the_version_of_an_event_are_told_to_whoever_is_told_of_it, world) {
+  std::vector<event> seen;
+  nlohmann::json cancelled;
+  const auto functions = [&] {
+    return std::vector<function>{{.id = "f",
+                                  .triggers = {{.event = "go", .when = "event.v == '2' && event.user.id == 'u-1'"}},
+                                  .cancel_on = {{.event = "stop", .when = "event.user.id == async.user.id"}},
+                                  .body = [&](context step, event e) -> task<> {
+                                    seen.push_back(e);
+                                    if (const auto next = co_await step.wait_for_event("next").when("event.user.id == async.user.id")) seen.push_back(*next);
+                                    co_await step.sleep_for("long", days{1});
+                                  }},
+                                 {.id = "watcher", .triggers = {{.event = "inngest/function.cancelled"}}, .body = [&](context, event e) -> task<> {
+                                    cancelled = e.data.json();
+                                    co_return;
+                                  }}};
+  };
+  open(functions());
+  const document user{{"id", "u-1"}, {"email", "u@example.org"}};
+  const auto named = [](const char* name, const char* id) { return event{.name = name, .user = {{"id", id}}, .version = "2"}; };
+  BOOST_TEST(runtime().send({.name = "go"}).runs.empty());
+  BOOST_TEST(runtime().send(named("go", "u-2")).runs.empty());
+  const auto sent = runtime().send({.name = "go", .user = user, .version = "2"});
+  BOOST_REQUIRE_EQUAL(sent.runs.size(), 1U);
+  run();
+  close();
+  open(functions());
+  run();
+  BOOST_REQUIRE(!seen.empty());
+  BOOST_TEST((seen.back().user == user));
+  BOOST_TEST(seen.back().version == "2");
+  BOOST_TEST((runtime().find_event(sent.id).value().event.user == user));
+  BOOST_TEST(runtime().find_event(sent.id).value().event.version == "2");
+
+  const auto before = seen.size();
+  runtime().send({.name = "next"});
+  runtime().send(named("next", "u-2"));
+  run();
+  BOOST_TEST(seen.size() == before);
+  runtime().send(named("next", "u-1"));
+  run();
+  BOOST_TEST(seen.size() > before);
+  BOOST_TEST(seen.back().user.json()["id"] == "u-1");
+  BOOST_TEST(seen.back().version == "2");
+
+  for (const char* const other : {"u-2", "u-3"}) runtime().send(named("stop", other));
+  runtime().send({.name = "stop", .data = {{"id", "u-1"}}});
+  run();
+  BOOST_TEST(status(sent.runs[0]) == run_status::sleeping);
+  runtime().send(named("stop", "u-1"));
+  run();
+  BOOST_TEST(status(sent.runs[0]) == run_status::cancelled);
+  BOOST_TEST((document(cancelled["event"]["user"]) == user));
+  BOOST_TEST(cancelled["event"]["v"] == "2");
 }
 
 BOOST_FIXTURE_TEST_CASE(a_condition_that_fails_is_no_match_and_is_told, world) {
@@ -239,13 +328,13 @@ BOOST_FIXTURE_TEST_CASE(every_fault_of_every_function_is_named, world) {
       {.id = "", .triggers = {{.event = "x"}}, .body = body},
       {.id = "twice", .triggers = {{.event = "x"}}, .body = body},
       {.id = "twice", .triggers = {{.event = "x"}}, .body = body},
-      {.id = "no-trigger", .body = body},
+      {.id = "no-event", .triggers = {{}}, .body = body},
       {.id = "bad-expression", .triggers = {{.event = "x", .when = "event.data.id =="}}, .body = body},
       {.id = "bad-rule", .triggers = {{.event = "x"}}, .cancel_on = {{.event = "y*"}, {.event = ""}}, .body = body},
       {.id = "no-body", .triggers = {{.event = "x"}}},
       {.id = "retries", .triggers = {{.event = "x"}}, .retries = {.retries = 21}, .body = body}};
   const auto text = refusal([&] { open(std::move(functions)); });
-  for (const auto* part : {"8 faults", "id is empty", "given twice", "triggers is empty", "at byte", "cancel_on[0]", "cancel_on[1]",
+  for (const auto* part : {"8 faults", "id is empty", "given twice", "triggers[0]", "at byte", "cancel_on[0]", "cancel_on[1]",
                            "body is missing", "retries is 21"}) {
     BOOST_TEST_CONTEXT(part << " in " << text) { BOOST_TEST(text.find(part) != std::string::npos); }
   }

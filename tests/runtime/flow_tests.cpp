@@ -699,6 +699,39 @@ BOOST_FIXTURE_TEST_CASE(a_function_without_a_throttle_any_more_lets_go_who_waits
   must_be_sound();
 }
 
+BOOST_FIXTURE_TEST_CASE(a_throttle_is_that_of_the_functions_of_now_on, flow_world) {
+  auto fn = plain();
+  fn.throttle = {.limit = 1, .period = 1h};
+  open_one(fn);
+  for (const int n : {1, 2, 3, 4, 5, 6}) send(n);
+  BOOST_TEST((take() == noted{"1"}));
+  fn.throttle->period = 10s;
+  runtime().define({fn});
+  BOOST_TEST(take().empty());
+  advance(10s);
+  BOOST_TEST((take() == noted{"2"}));
+  runtime().define({plain()});
+  BOOST_TEST((take() == noted{"3", "4", "5", "6"}));
+  must_be_sound();
+}
+
+BOOST_FIXTURE_TEST_CASE(a_batch_that_is_full_is_due_and_its_start_timeout_counts_from_then, flow_world) {
+  function fn{.id = "f", .triggers = {{.event = "go"}}, .body = [](context step, std::vector<event>) -> task<> { co_await step.sleep_for("nap", 1h); }};
+  fn.batch = {.max_events = 2, .timeout = days{1}};
+  fn.timeouts.start = 1min;
+  fn.concurrency = {{.limit = 1, .counts_resting = true}};
+  open_one(fn);
+  send(1);
+  send(2);
+  run();
+  send(3);
+  const auto second = send(4).at(0);
+  run();
+  BOOST_TEST(status(second) == run_status::queued);
+  advance(1min);
+  BOOST_TEST(status(second) == run_status::cancelled);
+}
+
 BOOST_FIXTURE_TEST_CASE(priority_that_is_no_number_counts_as_none_and_is_told, flow_world) {
   auto fn = plain();
   fn.priority = "event.data.vip";

@@ -125,6 +125,40 @@ BOOST_FIXTURE_TEST_CASE(ended_runs_and_events_are_purged_after_their_time_and_wh
   BOOST_TEST(status(sleeping) == run_status::completed);  // its event, too
 }
 
+BOOST_FIXTURE_TEST_CASE(a_program_that_never_lives_long_purges_all_the_same, world) {
+  options().keep_runs = days{1};
+  options().keep_events = days{1};
+  const auto functions = [] { return std::vector<function>{{.id = "f", .triggers = {{.event = "go"}}, .body = [](context) -> task<> { co_return; }}}; };
+  open(functions());
+  const auto old = start({.name = "go"});
+  run();
+  for (int start_of_program = 0; start_of_program < 100; ++start_of_program) {
+    close();
+    set_clock(now() + 20min);
+    open(functions());
+    advance(10min);
+  }
+  BOOST_TEST(!runtime().get(old).has_value());
+}
+
+// A slice has as much to delete as a batch may hold, however many records that are.
+BOOST_FIXTURE_TEST_CASE(what_is_purged_in_a_turn_is_bounded_by_its_size, world) {
+  options().keep_runs = days{1};
+  options().keep_events = days{1};
+  environment().adjust_limits = [](actors::limits& limits) { limits.bytes_per_batch = 1'000; };
+  std::vector<std::size_t> left;
+  environment().watch.applied = [&](const actors::command_body& what, const storage::snapshot&, const actors::router_state& state) {
+    if (std::holds_alternative<actors::purge_slice>(what)) left.push_back(state.purge.is_under_way ? 1 : 0);
+  };
+  open({{.id = "f", .triggers = {{.event = "go"}}, .body = [](context step) -> task<> { co_await step.run("s", [] { return std::string(900, 'x'); }); }}});
+  std::vector<run_id> old;
+  for (int i = 0; i < 20; ++i) old.push_back(start({.name = "go", .data = {{"text", std::string(900, 'y')}}}));
+  run();
+  advance(days{1} + 2h);
+  for (const auto& run : old) BOOST_TEST(!runtime().get(run).has_value());
+  BOOST_TEST(std::ranges::count(left, 1U) > 20);
+}
+
 BOOST_FIXTURE_TEST_CASE(the_file_stops_growing, world) {
   options().keep_runs = days{1};
   options().keep_events = days{1};

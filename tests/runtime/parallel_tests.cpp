@@ -119,6 +119,49 @@ BOOST_FIXTURE_TEST_CASE(one_of_all_may_back_off_while_a_sleep_ends, parallel_wor
   BOOST_TEST(a == 3);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_run_of_which_only_a_retry_is_left_rests_until_that_is_due, parallel_world) {
+  function fn{.id = "f", .triggers = {{.event = "go"}}, .retries = {.retries = 4, .delays = {1h}, .jitter = {}}, .body = [&](context step) -> task<> {
+                co_await caesura::all(step.run("flaky", [&] {
+                  if (++a == 1) throw std::runtime_error{"not yet"};
+                }),
+                                      step.sleep_for("nap", 5s));
+              }};
+  fn.concurrency = {{.limit = 1}};
+  open({fn});
+  const auto one = go();
+  advance(6s);
+  BOOST_TEST(status(one) == run_status::backing_off);
+  const auto other = go();  // has the slot meanwhile
+  advance(6s);
+  BOOST_TEST(status(other) == run_status::completed);
+  BOOST_TEST(a == 2);
+  crash();
+  open({fn});
+  run();
+  BOOST_TEST(status(one) == run_status::backing_off);
+  advance(1h);
+  BOOST_TEST(status(one) == run_status::completed);
+  BOOST_TEST(a == 3);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_run_that_was_held_while_it_backed_off_rests_until_the_retry_is_due, parallel_world) {
+  open_one(
+      [&](context step) -> task<> {
+        co_await step.run("flaky", [&] {
+          if (++a == 1) runtime().pause("f", running_runs::hold);
+          if (a == 1) throw std::runtime_error{"not yet"};
+        });
+      },
+      {.retries = 4, .delays = {1h}, .jitter = {}});
+  const auto one = go();
+  run();
+  runtime().resume("f");
+  run();
+  BOOST_TEST(status(one) == run_status::backing_off);
+  BOOST_TEST(a == 1);
+  BOOST_TEST(runtime().cancel(one) == cancel_outcome::cancelled);  // nothing executes that would have to complete
+}
+
 BOOST_FIXTURE_TEST_CASE(any_gives_the_first_and_withdraws_what_has_not_started, parallel_world) {
   open_one([&](context step) -> task<std::string> {
     const auto first = co_await caesura::any(step.wait_for_event("paid").timeout(days{1}), step.sleep_for("patience", 1h));

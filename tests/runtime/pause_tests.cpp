@@ -127,6 +127,28 @@ BOOST_FIXTURE_TEST_CASE(a_pause_that_is_changed_to_let_runs_finish_sets_the_held
   BOOST_TEST(status(two) == run_status::skipped);
 }
 
+BOOST_FIXTURE_TEST_CASE(runs_that_were_held_before_they_started_keep_their_places, pause_world) {
+  environment().adjust_limits = [](actors::limits& limits) { limits.sweep_slice = 2; };
+  std::vector<int> order;
+  function fn{.id = "f", .triggers = {{.event = "go"}}, .body = [&](context step, event e) -> task<> {
+                co_await step.run("one", [&] { order.push_back(e.data.json()["n"].get<int>()); });
+              }};
+  fn.concurrency = {{.limit = 1}};
+  open({fn});
+  const auto send = [&](int n, duration later = duration{0}) { return start({.name = "go", .data = {{"n", n}}, .time = now() + later}); };
+  std::vector<run_id> runs;
+  for (int n = 0; n < 6; ++n) runs.push_back(send(n));
+  runs.push_back(send(6, 1s));
+  runtime().pause("f", running_runs::hold);
+  run();
+  advance(2s);
+  for (std::size_t i = 1; i < runs.size(); ++i) BOOST_TEST_CONTEXT(i) { BOOST_TEST(status(runs[i]) == run_status::held); }
+  runtime().resume("f");
+  send(7);  // the resume is worked off slice by slice
+  run();
+  BOOST_TEST((order == std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7}));
+}
+
 BOOST_FIXTURE_TEST_CASE(a_held_run_that_waits_for_a_place_when_its_function_is_resumed_is_queued_and_no_longer_held, pause_world) {
   environment().adjust_limits = [](actors::limits& limits) { limits.live_runs = 1; };
   auto both = functions();

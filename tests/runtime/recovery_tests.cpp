@@ -310,6 +310,33 @@ BOOST_FIXTURE_TEST_CASE(a_result_that_no_longer_decodes_holds_the_run_until_a_bi
   BOOST_TEST(runtime().result<int>(run_of) == 3);
 }
 
+BOOST_FIXTURE_TEST_CASE(an_any_whose_winner_no_longer_decodes_holds_the_run_and_takes_no_other_branch, recovery_world) {
+  const auto first_of = [](auto fast) {
+    return function{.id = "f", .triggers = {{.event = "go"}}, .body = [fast](context step) -> task<std::string> {
+                      const auto first = co_await caesura::any(step.run("fast", fast), step.run("slow", [] { return 2; }));
+                      co_await step.sleep_for("night", 8h);
+                      co_return first.index() == 0 ? "fast" : "slow";
+                    }};
+  };
+  open({{.id = "f", .triggers = {{.event = "go"}}, .body = [](context step) -> task<std::string> {  // an earlier binary, which awaited both
+           co_await step.run("fast", [] { return 1; });
+           co_await step.run("slow", [] { return 2; });
+           co_await step.sleep_for("night", 8h);
+           co_return "both";
+         }}});
+  const auto run_of = start({.name = "go"});
+  run();
+  BOOST_REQUIRE_EQUAL(runtime().steps(run_of).size(), 2U);
+  close();
+  open({first_of([] { return std::string{"now a text"}; })});
+  advance(9h);
+  BOOST_TEST(status(run_of) == run_status::held);
+  close();
+  open({first_of([] { return 1; })});
+  advance(9h);
+  BOOST_TEST(runtime().result<std::string>(run_of) == "fast");
+}
+
 BOOST_FIXTURE_TEST_CASE(runs_of_a_missing_function_are_held_listed_cancellable_and_go_on_when_it_returns, recovery_world) {
   open({two_steps()});
   const auto run_of = start({.name = "go", .data = {{"id", 1}}});

@@ -404,6 +404,119 @@ BOOST_FIXTURE_TEST_CASE(a_wait_sees_nothing_that_came_before_it_unless_it_looks_
   BOOST_TEST(runtime().result<int>(runs.at(1)) == 11);
 }
 
+// The row of a sleep, of a wait or of a child is written before the body comes to what follows: the run may stand in a queue meanwhile, or be held.
+BOOST_FIXTURE_TEST_CASE(a_wait_gets_what_came_since_the_record_before_it, steps_world) {
+  open_one([](context step) -> task<std::vector<std::string>> {
+    std::vector<std::string> seen;
+    co_await step.sleep_for("a-while", 1h);
+    for (int i = 0; i < 3; ++i) {
+      const auto e = co_await step.wait_for_event("ping").when("event.data.id == async.data.id").timeout(1h);
+      seen.push_back(e ? e->id : "nothing");
+    }
+    co_return seen;
+  });
+  const auto run_of = go({{"id", 1}});
+  const auto ping = [&](const std::string& id, int of = 1) { runtime().send({.name = "ping", .data = {{"id", of}}, .id = id}); };
+  run();
+  ping("too-early");
+  runtime().pause("f", running_runs::hold);
+  advance(2h);
+  BOOST_REQUIRE(status(run_of) == run_status::held);
+  ping("of-another", 2);
+  ping("first");
+  ping("second");
+  crash();
+  open_one([](context step) -> task<std::vector<std::string>> {
+    std::vector<std::string> seen;
+    co_await step.sleep_for("a-while", 1h);
+    for (int i = 0; i < 3; ++i) {
+      const auto e = co_await step.wait_for_event("ping").when("event.data.id == async.data.id").timeout(1h);
+      seen.push_back(e ? e->id : "nothing");
+    }
+    co_return seen;
+  });
+  runtime().resume("f");
+  run();
+  BOOST_TEST(status(run_of) == run_status::waiting);
+  advance(2h);
+  BOOST_TEST((runtime().result<std::vector<std::string>>(run_of) == std::vector<std::string>{"first", "second", "nothing"}));
+}
+
+BOOST_FIXTURE_TEST_CASE(the_first_wait_of_a_run_gets_what_came_since_it_started, steps_world) {
+  open_one([](context step) -> task<std::string> {
+    const auto e = co_await step.wait_for_event("go").timeout(1h);
+    co_return e ? e->id : "nothing";
+  });
+  const std::vector<event> both{{.name = "go", .id = "starts"}, {.name = "go", .id = "comes-right-behind"}};
+  const auto sent = runtime().send(both);
+  run();
+  BOOST_TEST(runtime().result<std::string>(sent.at(0).runs.at(0)) == "comes-right-behind");
+  BOOST_TEST(status(sent.at(1).runs.at(0)) == run_status::waiting);
+}
+
+BOOST_FIXTURE_TEST_CASE(beyond_the_events_that_a_wait_looks_at_it_waits_for_what_is_to_come_and_that_is_told, steps_world) {
+  environment().adjust_limits = [](actors::limits& limits) { limits.look_back_events = 5; };
+  const auto body = [](context step) -> task<> {
+    co_await step.sleep_for("a-while", 1h);
+    co_await step.wait_for_event("ping").when("event.data.id == async.data.id").timeout(1h);
+  };
+  open_one(body);
+  const auto run_of = go({{"id", 1}});
+  run();
+  runtime().pause("f", running_runs::hold);
+  advance(2h);
+  for (int i = 0; i < 6; ++i) runtime().send({.name = "ping", .data = {{"id", 2}}});
+  runtime().resume("f");
+  run();
+  BOOST_TEST(status(run_of) == run_status::waiting);
+  BOOST_REQUIRE(!diagnostics.empty());
+  BOOST_TEST(diagnostics.back().find("has looked at 5 events named \"ping\", and more have come") != std::string::npos, diagnostics.back());
+  runtime().send({.name = "ping", .data = {{"id", 1}}});
+  run();
+  BOOST_TEST(status(run_of) == run_status::completed);
+}
+
+BOOST_FIXTURE_TEST_CASE(of_several_waits_that_come_late_the_event_that_came_first_decides, steps_world) {
+  open_one([](context step) -> task<std::vector<std::string>> {
+    std::vector<std::string> seen;
+    co_await step.sleep_for("a-while", 1h);
+    const auto first = co_await caesura::any(step.wait_for_event("paid").timeout(1h), step.wait_for_event("cancelled").timeout(1h));
+    seen.push_back(first.index() == 0 ? "paid" : "cancelled");
+    const auto [a, b] = co_await caesura::all(step.wait_for_event("late").timeout(1h), step.wait_for_event("early").timeout(1h));
+    seen.push_back(a.value().id + b.value().id);
+    const auto next = co_await step.wait_for_event("between").timeout(1h);
+    seen.push_back(next ? "seen" : "passed");
+    co_return seen;
+  });
+  const auto run_of = go();
+  run();
+  runtime().pause("f", running_runs::hold);
+  advance(2h);
+  for (const char* const name : {"cancelled", "paid", "early", "between", "late"}) runtime().send({.name = name, .id = name});
+  runtime().resume("f");
+  advance(2h);
+  BOOST_TEST((runtime().result<std::vector<std::string>>(run_of) == std::vector<std::string>{"cancelled", "lateearly", "passed"}));
+}
+
+// Three runs wait for one event, which is worked off in slices; what comes meanwhile is there for their next wait.
+BOOST_FIXTURE_TEST_CASE(a_wait_behind_one_that_ended_in_a_slice_gets_what_came_since_the_event, steps_world) {
+  environment().adjust_limits = [](actors::limits& limits) {
+    limits.sweep_threshold = 0;
+    limits.sweep_slice = 1;
+  };
+  open_one([](context step) -> task<bool> {
+    co_await step.wait_for_event("first").timeout(1h);
+    co_return (co_await step.wait_for_event("second").timeout(1h)).has_value();
+  });
+  std::vector<run_id> runs;
+  for (int i = 0; i < 5; ++i) runs.push_back(go());
+  run();
+  const std::vector<event> both{{.name = "first"}, {.name = "second"}};
+  runtime().send(both);
+  advance(2h);
+  for (const auto& one : runs) BOOST_TEST(runtime().result<bool>(one) == true);
+}
+
 BOOST_FIXTURE_TEST_CASE(waits_that_look_back_side_by_side_are_both_ended_by_an_event_that_came_earlier, steps_world) {
   std::string seen;
   open_one([&](context step) -> task<> {
@@ -438,6 +551,11 @@ BOOST_FIXTURE_TEST_CASE(a_wait_whose_expression_does_not_parse_fails_with_its_po
   run();
   BOOST_TEST(status(run_of) == run_status::failed);
   BOOST_TEST(runtime().get(run_of)->error->message.find("at byte") != std::string::npos);
+  close();
+  open_one([](context step) -> task<> { co_await step.wait_for_event("ping").when("event.data.id == \u201Cx\u201D"); });
+  const auto quoted = go();
+  run();
+  BOOST_TEST(runtime().get(quoted)->error->message.find("'\u201C'") != std::string::npos, runtime().get(quoted)->error->message);
 }
 
 BOOST_FIXTURE_TEST_CASE(send_event_sends_once_and_starts_functions, steps_world) {
@@ -551,6 +669,44 @@ BOOST_FIXTURE_TEST_CASE(parts_of_a_body_can_be_tasks_of_their_own, steps_world) 
   BOOST_TEST(runtime().result<int>(run_of) == 3);
 }
 
+namespace {
+
+task<int> seven() { co_return 7; }
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_CASE(what_is_awaited_twice_fails_the_run_with_a_sentence, steps_world) {
+  int executed = 0;
+  const auto awaits_twice = [&](auto&& make) {
+    return [&executed, make](context step) -> task<> {
+      auto named = make(step, executed);
+      co_await std::move(named);
+      co_await std::move(named);
+    };
+  };
+  const auto fails_with = [&](function_body body, const std::string& part) {
+    executed = 0;
+    open_one(std::move(body));
+    const auto run_of = go();
+    run();
+    BOOST_TEST(status(run_of) == run_status::failed);
+    BOOST_TEST(runtime().get(run_of)->error->message.find(part) != std::string::npos, runtime().get(run_of)->error->message);
+    BOOST_TEST(executed <= 1);
+    close();
+  };
+  const auto count = [](int& n) { return [&n] { ++n; }; };
+  fails_with(awaits_twice([=](const context& step, int& n) { return step.run("poll", count(n)); }), "awaited a second time");
+  fails_with(awaits_twice([=](const context& step, int& n) { return caesura::all(step.run("a", count(n)), step.sleep_for("b", 0s)); }), "awaited a second time");
+  fails_with(awaits_twice([](const context&, int&) { return seven(); }), "a task is awaited a second time");
+  fails_with(
+      [&](context step) -> task<> {
+        auto named = step.run("poll", [&] { ++executed; });
+        (void)co_await caesura::all(std::move(named), step.sleep_for("b", 0s));
+        co_await std::move(named);
+      },
+      "awaited a second time");
+}
+
 BOOST_FIXTURE_TEST_CASE(a_named_closure_may_own_what_it_captures, steps_world) {
   open_one([](context step) -> task<std::string> {
     const auto text = std::make_shared<std::string>("a string that is longer than any small buffer");
@@ -583,6 +739,21 @@ BOOST_FIXTURE_TEST_CASE(the_frame_may_be_destroyed_at_each_suspension_point, ste
     one.runtime().send({.name = "stop"});
     one.advance(days{2});
   }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_step_whose_result_cannot_be_recorded_has_had_its_effect_and_is_not_tried_again, steps_world) {
+  int charged = 0;
+  open_one([&](context step) -> task<> {
+    co_await step.run("charge", [&] {
+      ++charged;
+      return std::string{"d\xE9j\xE0"};
+    });
+  });
+  const auto run_of = go();
+  advance(days{1});
+  BOOST_TEST(status(run_of) == run_status::failed);
+  BOOST_TEST(charged == 1);
+  BOOST_TEST(runtime().get(run_of)->error->message.find("the result of step \"charge\" cannot be recorded") != std::string::npos, runtime().get(run_of)->error->message);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_result_of_more_than_4_mib_fails_the_step_and_names_the_limit, steps_world) {

@@ -229,6 +229,7 @@ void model::begin(model_run& run, const actors::advance_run& command) {
   }
   const auto before = std::exchange(run.pending, {});
   const auto consumed = run.consumed;  // waits that begin side by side look back to the same place
+  const auto behind = run.behind;
   const auto is_recorded = [&](const auto& entry) { return std::ranges::find(run.rows, entry.first, &step_info::id) != run.rows.end(); };
   // Late rows of another place, of a loser, are none of this `any`.
   const auto rows_before = std::ranges::any_of(where.pending, is_recorded) ? seen : run.rows.size();
@@ -237,11 +238,39 @@ void model::begin(model_run& run, const actors::advance_run& command) {
   std::vector<const std::pair<std::string, operation>*> invokes;
   std::vector<const std::pair<std::string, operation>*> sends;
   std::string taken_over;
-  for (const auto& entry : where.pending) {
-    if (is_decided()) break;
+  event_id latest;
+  const auto seen_before = [&](const operation& op) -> const model_event* {
+    const auto used = consumed.find(op.event);
+    const auto last = std::max(run.event, run.events.empty() ? run.event : run.events.back());
+    auto from = used == consumed.end() ? std::max(id_cast<event_id>(run.id), last) : used->second;
+    if (!op.look_back) from = std::max(behind, used == consumed.end() ? event_id{} : used->second);
+    const model_pending looking{.kind = op.kind, .event = op.event, .rule = op.rule, .since = from};
+    const auto seen = std::ranges::find_if(events_, [&](const auto& e) { return wait_is_hit(run, looking, e.second); });
+    return seen == events_.end() ? nullptr : &events_.at((*seen).first);
+  };
+  // Of several of which the first decides, the wait whose event came first is first.
+  auto order = where.pending;
+  if (where.is_any) {
+    const auto came_at = [&](const auto& entry) {
+      const auto& [step, op] = entry;
+      const bool is_new = std::ranges::find(run.rows, step, &step_info::id) == run.rows.end() && std::ranges::find(before, step, &model_pending::step) == before.end();
+      const auto* seen = is_new && op.kind == step_kind::wait_for_event && !is_signal_event(op.event) ? seen_before(op) : nullptr;
+      return seen == nullptr ? std::optional<event_id>{} : std::optional{seen->id};
+    };
+    auto first = order.end();
+    for (auto entry = order.begin(); entry != order.end(); ++entry) {
+      if (came_at(*entry) && (first == order.end() || *came_at(*entry) < *came_at(*first))) first = entry;
+    }
+    if (first != order.end()) std::rotate(order.begin(), first, first + 1);
+  }
+  for (const auto& entry : order) {
     const auto& [step, op] = entry;
     if (std::ranges::find(run.rows, step, &step_info::id) != run.rows.end()) continue;
     const auto begun = std::ranges::find(before, step, &model_pending::step);
+    if (is_decided()) {
+      if (begun != before.end() && op.kind == step_kind::invoke) run.pending.push_back(*begun);  // withdrawn below
+      continue;
+    }
     if (begun != before.end()) {
       run.pending.push_back(*begun);
       continue;
@@ -264,17 +293,12 @@ void model::begin(model_run& run, const actors::advance_run& command) {
             taken_over = op.event;
           }
         }
-        if (op.look_back) {
-          const auto used = consumed.find(op.event);
-          const auto last = std::max(run.event, run.events.empty() ? run.event : run.events.back());
-          const auto from = used == consumed.end() ? std::max(id_cast<event_id>(run.id), last) : used->second;
-          auto looking = wait;
-          looking.since = from;
-          const auto seen = std::ranges::find_if(events_, [&](const auto& e) { return wait_is_hit(run, looking, e.second); });
-          if (seen != events_.end()) {
-            const auto& [id, event] = *seen;
+        if (!is_signal_event(op.event)) {
+          if (const auto seen = seen_before(op); seen != nullptr) {
+            const auto& event = *seen;
             run.consumed[op.event] = std::max(run.consumed[op.event], event.id);
             append(run, {.id = step, .kind = op.kind, .result = {{"id", event.client_id.empty() ? to_string(event.id) : event.client_id}}});
+            if (!op.look_back) latest = std::max(latest, event.id);
             break;
           }
         }
@@ -294,6 +318,7 @@ void model::begin(model_run& run, const actors::advance_run& command) {
         break;
     }
   }
+  if (!latest.is_nil()) run.behind = std::max(behind, latest);
   cancel_losers(withdraw_losers(run));
   if (!taken_over.empty()) {
     for (const auto& other : waiting_for(taken_over, run.id)) lose(run_at(other), taken_over);
@@ -573,7 +598,9 @@ void model::hit(model_run& run, const model_event& event) {
     rows.push_back({.id = p.step, .kind = p.kind, .result = {{"id", event.client_id.empty() ? to_string(event.id) : event.client_id}, {"data", event.data}}});
     return true;
   });
+  const auto behind = run.behind;
   for (auto& row : rows) append(run, std::move(row));
+  run.behind = std::max(behind, event.id);
   run.consumed[event.name] = std::max(run.consumed[event.name], event.id);
   touched_.insert(run.id);
   cancel_losers(withdraw_losers(run));
@@ -639,6 +666,7 @@ model_run& model::create(std::size_t function, const model_event& event, const r
 
 void model::append(model_run& run, step_info row) {
   run.rows.push_back(std::move(row));
+  run.behind = last_event_;
   run.interruptions = 0;
 }
 
@@ -922,6 +950,7 @@ void model::adopt() {
     if (has_started) {
       require(*stored->started_at == now_, text(id) + " started at another time than now");
       run.started_at = now_;
+      run.behind = id_cast<event_id>(stored->recorded_at);  // where in the command it started is the store's word
       started.push_back(id);
       take_turn(run);
       const auto& limit = function_of(run).finish_timeout;

@@ -131,6 +131,7 @@ struct model_run {
   std::vector<model_pending> pending{};
   std::optional<std::size_t> any_from{};
   std::map<std::string, event_id> consumed{};
+  event_id behind{};                       // the last event before its last row, or before it started: a wait gets what came since
   std::map<std::string, std::uint32_t> failed_attempts{};  // by step, recorded; those of an `any`'s losers, too
   std::optional<cancellation> cancelled_by{};
   run_status status{run_status::queued};  // as the store has it; which place in the queue it gets is not the model's choice

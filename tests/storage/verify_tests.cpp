@@ -266,7 +266,11 @@ BOOST_FIXTURE_TEST_CASE(each_promise_between_tables_is_checked_and_the_record_na
       {"without a timeout or an event", waiting, change(waiting, [](run_record& r) { r.pending[0].event.clear(); })},
       {"has two waits in one slot", waiting, change(waiting, [](run_record& r) { r.pending.push_back(r.pending[0]); })},
       {"since a place that was never issued", waiting, change(waiting, [&](run_record& r) { r.pending[0].since = never; })},
-      {"has a retry", backing_off, change(backing_off, [](run_record& r) { r.pending[0].failed_attempts = 0; })},
+      {"of a step that has not failed", backing_off, change(backing_off, [](run_record& r) { r.pending[0].last_error.reset(); })},
+      {"that is due although the step has not failed", backing_off, change(backing_off, [](run_record& r) {
+         r.pending[0].failed_attempts = 0;
+         r.pending[0].last_error.reset();
+       })},
       {"which is not a live child of it", parent, change(parent, [&](run_record& r) { r.pending[0].child = sleeping; })},
       {"is marked as having none", parent, change(parent, [](run_record& r) { r.has_children = false; })},
       {"missing from table children", child, [&](write_transaction& tx) { tx.delete_child(parent, child); }},

@@ -177,6 +177,25 @@ BOOST_AUTO_TEST_CASE(on_the_executors_thread_waiting_is_refused_and_reading_is_n
   BOOST_TEST((runtime.wait(run, patience)->status == run_status::completed));
 }
 
+BOOST_AUTO_TEST_CASE(a_stop_that_is_refused_stops_nothing) {
+  const caesura::testing::temporary_directory directory;
+  caesura::testing::program_loop loop;
+  auto settings = small(directory.path());
+  settings.executor = &loop;
+  runtime runtime{settings, {{.id = "f", .triggers = {{.event = "go"}}, .body = [](context step) -> task<> { co_await step.run("a", [] {}); }}}};
+  std::promise<errc> refused;
+  loop.post([&] {
+    try {
+      (void)runtime.stop(duration{1});
+      refused.set_value(errc::stopped);
+    } catch (const error& e) {
+      refused.set_value(e.code());
+    }
+  });
+  BOOST_TEST((refused.get_future().get() == errc::wrong_thread));
+  BOOST_TEST((runtime.wait(runtime.send({.name = "go"}).runs.at(0), patience)->status == run_status::completed));
+}
+
 BOOST_AUTO_TEST_CASE(an_executor_beside_an_actor_system_is_refused) {
   const caesura::testing::temporary_directory directory;
   caf::actor_system_config config;

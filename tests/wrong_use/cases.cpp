@@ -94,6 +94,28 @@ task<> wrong(context step, std::vector<std::string> users) {
   co_await step.for_each("count", sizes, [](std::size_t) {});
 }
 #endif
+#ifdef ALL_OF_A_TASK  // the members of caesura::all are what step.run
+task<> part(context step) { co_await step.run("a", [] {}); }
+caesura::function wrong() {
+  return {.id = "f", .body = [](context step) -> task<> { co_await caesura::all(part(step), step.run("b", [] {})); }};
+}
+#endif
+#ifdef ANY_OF_FOR_EACH  // the members of caesura::any are what step.run
+caesura::function wrong() {
+  return {.id = "f", .body = [](context step) -> task<> {
+            const std::vector<int> numbers{1, 2};
+            co_await caesura::any(step.for_each("a", numbers, [](int) {}), step.sleep_for("b", 1h));
+          }};
+}
+#endif
+#ifdef HANDLER_WITH_A_PAYLOAD_OF_ITS_FUNCTION  // a handler is given the system's event
+caesura::function wrong() {
+  return {.id = "f", .on_cancel = [](context step, parcel) -> task<> { co_await step.run("a", [] {}); }};
+}
+#endif
+#ifdef FILTER_WITH_TWO_PAIRS_OF_BRACES  // use of deleted function
+caesura::run_filter wrong() { return {.function = {{"a", "b"}}}; }
+#endif
 #ifdef ALL_OF_NAMED  // caesura::all takes its members over
 task<> wrong(context step) {
   auto rest = step.sleep_for("rest", 1h);

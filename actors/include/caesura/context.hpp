@@ -100,7 +100,12 @@ class run_operation final : public operation_of<R> {
       invoke_step(fn_, attempt, stop);
       return {};
     } else {
-      return document(invoke_step(fn_, attempt, stop));
+      decltype(auto) made = invoke_step(fn_, attempt, stop);
+      try {
+        return document(std::forward<decltype(made)>(made));
+      } catch (...) {
+        throw unrecordable{std::current_exception()};
+      }
     }
   }
 
@@ -191,7 +196,11 @@ class [[nodiscard("co_await it: a step that is not awaited never executes")]] aw
   awaiter(awaiter&&) noexcept = default;
   awaiter& operator=(awaiter&&) = delete;
 
-  bool await_ready() { return driver_->admit(*op_); }
+  bool await_ready() {
+    if (op_ == nullptr || op_->is_awaited) refuse_second_await(op_.get());
+    op_->is_awaited = true;
+    return driver_->admit(*op_);
+  }
   void await_suspend(std::coroutine_handle<> body) {
     operation* const pending[] = {op_.get()};
     driver_->suspend(body, pending, until::all);
@@ -246,9 +255,17 @@ class group {
   group(group&&) noexcept = default;
 
   bool await_ready() {
+    for (const auto* op : all()) {
+      if (op == nullptr || op->is_awaited) refuse_second_await(op);
+    }
     std::size_t finished = 0;
-    for (auto* op : all()) finished += driver_->admit(*op) ? 1 : 0;
-    return When == until::all ? finished == sizeof...(R) : finished > 0;
+    bool is_lost = false;  // one is recorded and does not fit: the run is held, whatever the others are
+    for (auto* op : all()) {
+      op->is_awaited = true;
+      finished += driver_->admit(*op) ? 1 : 0;
+      is_lost = is_lost || !op->undecodable.empty();
+    }
+    return !is_lost && (When == until::all ? finished == sizeof...(R) : finished > 0);
   }
   void await_suspend(std::coroutine_handle<> body) {
     std::vector<operation*> pending;
@@ -333,6 +350,24 @@ auto any(First&& first, Rest&&... rest) {
   auto* const owner = detail::parts::owner<detail::result_of<First>>(first);
   return any_awaiter<detail::result_of<First>, detail::result_of<Rest>...>{
       *owner, detail::parts::take<detail::result_of<First>>(std::move(first)), detail::parts::take<detail::result_of<Rest>>(std::move(rest))...};
+}
+
+// Anything else does not compile, with a sentence.
+template <class... Other>
+  requires(sizeof...(Other) > 0 && !(detail::member<Other> && ...))
+detail::awaiter<void> all(Other&&...) {
+  static_assert(detail::always_false<std::tuple<Other...>>,
+                "the members of caesura::all are what step.run, sleep_for, sleep_until, wait_for_event, wait_for_signal, send_event and invoke return: groups, for_each "
+                "and tasks are awaited by themselves, or put into a function that is invoked");
+  throw error{errc::invalid_argument, "it does not compile"};
+}
+template <class... Other>
+  requires(sizeof...(Other) > 0 && !(detail::member<Other> && ...))
+detail::awaiter<void> any(Other&&...) {
+  static_assert(detail::always_false<std::tuple<Other...>>,
+                "the members of caesura::any are what step.run, sleep_for, sleep_until, wait_for_event, wait_for_signal, send_event and invoke return: groups, for_each "
+                "and tasks are awaited by themselves, or put into a function that is invoked");
+  throw error{errc::invalid_argument, "it does not compile"};
 }
 
 // What step.invoke returns: awaiting it gives the child run's result.
@@ -453,7 +488,11 @@ class [[nodiscard("co_await it: a step that is not awaited never executes")]] fo
 
   bool await_ready() {
     bool all = true;
-    for (auto& op : ops_) all = driver_->admit(*op) && all;
+    for (auto& op : ops_) {
+      if (op == nullptr || op->is_awaited) detail::refuse_second_await(op.get());
+      op->is_awaited = true;
+      all = driver_->admit(*op) && all;
+    }
     return all;
   }
   void await_suspend(std::coroutine_handle<> body) {
@@ -626,7 +665,7 @@ class context {
     }
   }
 
-  // The time of the last record: what a replay of the body sees again.
+  // The time of the last record, before the first that of the run's start: what a replay of the body sees again.
   [[nodiscard]] time_point now() const { return checked("step.now")->now(); }
   // A version 8 UUID that depends only on the run, `name` and how often that name was asked for: the same at every replay.
   [[nodiscard]] std::string uuid(std::string_view name = "") const { return checked("step.uuid")->uuid(name); }

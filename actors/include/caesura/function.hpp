@@ -114,6 +114,22 @@ constexpr bool check_body() {
   }
 }
 
+// Says what is wrong with a handler. True: nothing.
+template <class F>
+constexpr bool check_handler() {
+  if constexpr (!check_body<F>()) {
+    return false;
+  } else if constexpr (signature<F>::arity == 2) {
+    using payload = typename signature<F>::template argument<1>;
+    constexpr bool is_event = std::same_as<payload, event> || std::same_as<payload, nlohmann::json> || std::same_as<payload, document>;
+    static_assert(is_event, "a handler is given the system's event, not the one that started the run: take (caesura::context) or (caesura::context, caesura::event); "
+                            "what started the run stands in its data as data[\"event\"]");
+    return is_event;
+  } else {
+    return true;
+  }
+}
+
 // The event, its data as the type that a body asks for, or all events of a batch.
 template <class T>
 T payload_of(const std::vector<event>& triggers) {
@@ -186,9 +202,26 @@ class function_body {
   std::shared_ptr<model> model_;  // owners: the copies of the function
 };
 
+// The code of on_cancel and on_failure: a callable `task<R>(context)` or `task<R>(context, caesura::event)`.
+class handler_body : public function_body {
+ public:
+  handler_body() = default;
+  template <class F>
+    requires(!std::derived_from<std::remove_cvref_t<F>, function_body>)
+  handler_body(F&& fn) : function_body{checked(std::forward<F>(fn))} {}
+  handler_body(function_body known) : function_body{std::move(known)} {}
+
+ private:
+  template <class F>
+  static function_body checked(F&& fn) {
+    if constexpr (detail::check_handler<std::decay_t<F>>()) return function_body{std::forward<F>(fn)};
+    return {};
+  }
+};
+
 // Starts a run for each event of this name for which `when` (over `event`) is true. The name may end in "*", which matches any rest
 // but never "inngest/…", nor signals; "inngest/function.cancelled" and the like can be named in full. Or, instead of an event, `cron`: five fields, such as
-// "TZ=Europe/Paris 0 12 * * 5", or @hourly, @daily …; the run's event is then "inngest/scheduled.timer". What ticked while the process was down runs once
+// "TZ=Europe/Paris 0 12 * * 5" (without a zone: UTC; a local time that a change of the clocks leaves out ticks at the change), or @hourly, @daily …; the run's event is then "inngest/scheduled.timer". What ticked while the process was down runs once
 // when it is back.
 struct trigger {
   std::string event{};
@@ -274,7 +307,7 @@ struct singleton {
 // `.throttle = caesura::throttle{.limit = 10, .period = 1min}`: braces alone make no optional.
 struct function {
   std::string id{};                      // 1 to 128 bytes of UTF-8
-  std::vector<trigger> triggers{};       // 1 to 10; an event that matches several starts one run
+  std::vector<trigger> triggers{};       // at most 10; an event that matches several starts one run. None: only `invoke` and replays start it
   std::vector<cancel_rule> cancel_on{};  // at most 20; any of them cancels
   caesura::timeouts timeouts{};
   std::vector<caesura::concurrency> concurrency{};  // at most 2, and 2 that count resting runs; a run needs a slot of each
@@ -290,8 +323,8 @@ struct function {
   std::shared_ptr<remote::caller> remote{};  // instead of a body: whom to ask what comes next. Owners: the copies of the function
   // Bodies for when a run of this function ends cancelled or failed: durable functions of their own, "<id>-cancelled" and
   // "<id>-failed", started by the system event, which they take as `caesura::event`.
-  function_body on_cancel{};
-  function_body on_failure{};
+  handler_body on_cancel{};
+  handler_body on_failure{};
 };
 
 }  // namespace caesura

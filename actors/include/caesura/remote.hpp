@@ -57,6 +57,8 @@ struct operation {
   signal_conflict conflict{signal_conflict::fail};  // the same: when another run waits for it
   std::string function{};                // invoke
   document data{};                       // invoke
+  document user{};                       // invoke: as of an event
+  std::string version{};                 // invoke: the same
 };
 
 // What a call came to.

@@ -7,6 +7,8 @@
 #include <type_traits>
 #include <utility>
 
+#include <caesura/error.hpp>
+
 namespace caesura {
 
 template <class T>
@@ -95,7 +97,10 @@ class [[nodiscard]] task {
     if (handle_) handle_.destroy();
   }
 
-  bool await_ready() const noexcept { return false; }
+  bool await_ready() const {
+    if (!handle_ || handle_.done()) throw error{errc::invalid_argument, "a task is awaited a second time: call its coroutine again for each co_await"};
+    return false;
+  }
   std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiting) noexcept {
     handle_.promise().continuation = awaiting;
     return handle_;

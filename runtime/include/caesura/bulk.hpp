@@ -30,7 +30,7 @@ struct bulk_cancel_request {
 };
 
 struct bulk_replay_request {
-  std::string from_step{};    // empty: from the beginning; else the results before this step are kept
+  std::string from_step{};    // empty: from the beginning; else the results recorded before this step are kept, by its id ("ship:1", "notify[0]") or, of code elsewhere, its name
   double rate_per_second{0};  // 0: as fast as it goes
   std::string by{};
 };

@@ -103,7 +103,7 @@ class document {
   }
 
   // As storage::equal_values: NaN, which no JSON has, equals nothing.
-  friend bool operator==(const document& a, const document& b) noexcept;
+  friend bool operator==(const document& a, const document& b);
 
  private:
   [[nodiscard]] bool get_boolean() const;

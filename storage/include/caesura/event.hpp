@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,12 @@ struct event {
   // When it happened or is to happen; in the future, the runs it starts begin then and can be cancelled meanwhile. nullopt: now.
   // `caesura::wall_clock() + 1h`, in milliseconds as all times.
   std::optional<time_point> time{};
+  // Who did it, an object, for whoever reads it: expressions know it as `event.user`. null: nobody is named.
+  document user{};
+  std::string version{};  // a label of the data's form, such as "2026-11-01.2", `event.v` in expressions; at most 255 bytes. Empty: none
+
+  // What it is told with: data and user, as msgpack.
+  [[nodiscard]] std::size_t content_bytes() const noexcept { return data.bytes().size() + (user.is_null() ? 0 : user.bytes().size()); }
 };
 
 }  // namespace caesura

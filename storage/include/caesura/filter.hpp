@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <caesura/error.hpp>
 #include <caesura/ids.hpp>
 #include <caesura/run.hpp>
 #include <caesura/time.hpp>
@@ -15,12 +16,17 @@
 namespace caesura {
 
 // Any number of values, so that `.status = run_status::failed` and `.status = {run_status::failed, run_status::cancelled}` both read
-// well. Empty: no condition.
+// well. Default: no condition. A list that is given has at least one: of one without, which somebody computed, nobody should have to guess whether it means all or none.
 template <class T>
 struct any_of {
   any_of() = default;
   any_of(std::initializer_list<T> list) : values{list} {}
-  any_of(std::vector<T> list) : values{std::move(list)} {}
+  // Throws error{invalid_argument} for an empty one.
+  any_of(std::vector<T> list) : values{std::move(list)} {
+    if (values.empty()) throw error{errc::invalid_argument, "a filter was given an empty list, which no run could fit: leave that member out to mean all runs"};
+  }
+  // Two pairs of braces around texts would be one text from the first to the second.
+  any_of(std::initializer_list<std::initializer_list<const char*>>) = delete;  // write .function = {"a", "b"}
   template <std::convertible_to<T> U>
   any_of(U&& one) : values{T(std::forward<U>(one))} {}
 

@@ -119,7 +119,7 @@ struct run_info {
   run_id replay_of{};                          // the run that this one repeats; nil: none
   run_id root{};                               // the first of a chain of replays; nil: this one is no replay
   run_id parent{};                             // the run that invoked this one; nil: none
-  std::optional<std::size_t> place_in_queue{}; // queued: how many go first, counted to 100,000
+  std::optional<std::size_t> place_in_queue{}; // queued: how many go first of those that need the same slots
 };
 
 }  // namespace caesura

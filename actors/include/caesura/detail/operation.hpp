@@ -4,6 +4,7 @@
 
 #include <coroutine>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <span>
@@ -44,7 +45,14 @@ struct operation_terms {
   event to_send{};                            // send_event
   std::string function{};                     // invoke
   document data{};                            // invoke
+  document user{};                            // invoke
+  std::string version{};                      // invoke
   child_policy on_parent_cancel{child_policy::cancel};  // invoke
+};
+
+// Thrown by `execute` when the code has succeeded and its result cannot become a document: executing it again would not change that.
+struct unrecordable {
+  std::exception_ptr why;
 };
 
 // One thing that a suspended body waits for. Made by the context, owned by the awaiter in the coroutine's frame, which is not
@@ -66,6 +74,7 @@ class operation {
 
   step_kind kind;
   std::string id;  // as given; the frame appends the ordinal
+  bool is_awaited{false};
   bool is_finished{false};
   std::unique_ptr<recorded_error> error{};  // finished, and failed
   std::uint32_t attempts{1};
@@ -129,6 +138,9 @@ class inside_body {
   inside_body(const inside_body&) = delete;
   inside_body& operator=(const inside_body&) = delete;
 };
+
+// Throws error{invalid_argument}: what is awaited has been awaited, or given to `all` or `any`. null: it is gone.
+[[noreturn]] void refuse_second_await(const operation* op);
 
 // Throws error{invalid_argument} naming the thing and the limit.
 void check_step_id(std::string_view id);
