@@ -41,5 +41,9 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "caesura: %s\n", e.what());
     return 1;
   }
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    std::fprintf(stderr, "caesura: what was to be printed could not be written whole\n");
+    return 1;
+  }
   return at.status;
 }

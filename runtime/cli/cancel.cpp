@@ -27,7 +27,7 @@ struct cancel_options {
 json ask(remote_server& server, const cancel_options& given, const json& request) try {
   return server.data("POST", "/v1/cancellations", request);
 } catch (const refused& no) {
-  if (no.status != 404) throw;
+  if (no.status != 404 || std::string_view{no.what()}.find("function not found") == std::string_view::npos) throw;
   throw std::runtime_error{"no function \"" + given.which.function + "\" is known: caesura functions list shows those that are"};
 }
 

@@ -46,7 +46,7 @@ void list_events(const common& at, const list_options& given) {
   table lines{{"EVENT", "NAME", "RECEIVED", "DATA"}};
   for (const auto& event : events) {
     auto data = member(event, "data");
-    if (data.size() > shown) data = data.substr(0, shown) + "...";
+    if (data.size() > shown) data = start_of(data, shown) + "...";
     lines.add({member(event, "internal_id"), member(event, "name"), member(event, "received_at"), data});
   }
   print(lines.text());
@@ -66,6 +66,9 @@ void show_event(const common& at, const std::string& event) {
   lines.add({"id", member(shown, "id")});
   lines.add({"received", member(shown, "received_at")});
   lines.add({"data", member(shown, "data")});
+  for (const char* const name : {"user", "v"}) {
+    if (shown.contains(name)) lines.add({name, member(shown, name)});
+  }
   print(lines.text());
   print("\n");
   runs.empty() ? print("It started no run.\n") : print_runs(runs);

@@ -11,11 +11,11 @@ namespace {
 using nlohmann::json;
 
 void print_rules(const json& event) {
-  print(std::string{"\n"}.append(member(event, "conclusion")).append("\n"));
+  print(std::string{"\n"}.append(printable(member(event, "conclusion"))).append("\n"));
   for (const auto& rule : event["rules"]) {
     const auto when = member(rule, "when");
-    print("  " + member(rule, "rule") + " on \"" + member(rule, "event") + "\"" + (when.empty() ? "" : " when " + when) + "\n    " + member(rule, "why") + "\n");
-    for (const auto& [path, value] : rule["values"].items()) print("    " + path + " = " + value.get<std::string>() + "\n");
+    print(printable("  " + member(rule, "rule") + " on \"" + member(rule, "event") + "\"" + (when.empty() ? "" : " when " + when)) + "\n    " + printable(member(rule, "why")) + "\n");
+    for (const auto& [path, value] : rule["values"].items()) print("    " + printable(path + " = " + value.get<std::string>()) + "\n");
   }
 }
 
@@ -24,8 +24,8 @@ void explain(const common& at, const std::string& run, const std::string& event)
   if (!event.empty()) path += "?event=" + http::encode_percent(event);
   const auto told = at.server().data("GET", path);
   if (at.as_json) return print_json(told);
-  print("run " + member(told, "run_id") + " of " + member(told, "function") + " is " + member(told, "state") + ": " + member(told, "because") + "\n");
-  for (const auto& wait : told["waits_for"]) print("  " + wait.get<std::string>() + "\n");
+  print(printable("run " + member(told, "run_id") + " of " + member(told, "function") + " is " + member(told, "state") + ": " + member(told, "because")) + "\n");
+  for (const auto& wait : told["waits_for"]) print("  " + printable(wait.get<std::string>()) + "\n");
   print("\n");
   table lines{{"AT", "WHAT"}};
   for (const auto& entry : told["timeline"]) lines.add({member(entry, "at"), member(entry, "text")});

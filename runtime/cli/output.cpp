@@ -16,6 +16,36 @@ std::size_t width_of(const std::string& text) {
 
 }  // namespace
 
+// What senders of events write comes to a terminal, which it must not control.
+std::string printable(const std::string& text) {
+  constexpr const char* replacement = "\xEF\xBF\xBD";
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool is_c1 = byte == 0xC2U && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0U;
+    if (is_c1) ++i;
+    if (byte == '\n' || byte == '\t') {
+      out += ' ';
+    } else if (is_c1 || byte < 0x20U || byte == 0x7FU) {
+      out += replacement;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+std::string start_of(const std::string& text, std::size_t bytes) {
+  if (bytes >= text.size()) return text;
+  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0U) == 0x80U) --bytes;
+  return text.substr(0, bytes);
+}
+
+void table::add(std::vector<std::string> row) {
+  for (auto& cell : row) cell = printable(cell);
+  rows_.push_back(std::move(row));
+}
+
 std::string table::text() const {
   std::vector<std::size_t> widths;
   for (const auto& row : rows_) {
@@ -50,7 +80,7 @@ void print_members(const json& object) {
     widest = std::max(widest, name.size());
     lines.emplace_back(name, member(object, name.c_str()));
   }
-  for (const auto& [name, text] : lines) print(name + std::string(widest - name.size() + 2, ' ') + text + "\n");
+  for (const auto& [name, text] : lines) print(name + std::string(widest - name.size() + 2, ' ') + printable(text) + "\n");
 }
 
 void print_runs(const json& runs) {

@@ -13,7 +13,7 @@ namespace caesura::cli {
 class table {
  public:
   explicit table(std::vector<std::string> head) { add(std::move(head)); }
-  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  void add(std::vector<std::string> row);  // cells as `printable` makes them
   // With a line break at the end of each row, and no blanks before it.
   [[nodiscard]] std::string text() const;
 
@@ -23,6 +23,10 @@ class table {
 
 // A member as people read it: a string as it is, null and what is missing as nothing, anything else as JSON.
 [[nodiscard]] std::string member(const nlohmann::json& object, const char* name);
+// On one line, and without what would control a terminal: U+FFFD stands for it.
+[[nodiscard]] std::string printable(const std::string& text);
+// So many bytes at most; no character is cut.
+[[nodiscard]] std::string start_of(const std::string& text, std::size_t bytes);
 // "1 run", "12 runs"
 [[nodiscard]] std::string counted(std::uint64_t count, const std::string& noun);
 

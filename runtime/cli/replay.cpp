@@ -47,6 +47,10 @@ json replay_each(remote_server& server, const std::vector<std::string>& runs, co
       done["replayed"].push_back({{"run_id", made["run_id"]}, {"replay_of", run}});
     } catch (const refused& no) {
       done["refused"].push_back({{"run_id", run}, {"error", no.what()}});
+    } catch (const std::exception& e) {  // the server is gone: what was made is told all the same
+      done["refused"].push_back({{"run_id", run}, {"error", e.what()}});
+      done["stopped"] = true;
+      return done;
     }
     if (runs.size() > 1) bar.show(++count, runs.size());
   }

@@ -56,17 +56,13 @@ json find_runs(remote_server& server, const run_selection& which, std::size_t li
   std::string filter;
   if (!which.function.empty()) filter.append("&function_id=").append(http::encode_percent(which.function));
   if (const auto when = which.expression(); !when.empty()) filter.append("&if=").append(http::encode_percent(when));
-  const bool is_windowed = after || before;
+  if (after) filter.append("&started_after=").append(http::encode_percent(to_string(*after)));
+  if (before) filter.append("&started_before=").append(http::encode_percent(to_string(*before)));
   json found = json::array();
   for (std::string cursor;;) {
-    const auto wanted = is_windowed ? page : std::min(page, limit - found.size());
+    const auto wanted = std::min(page, limit - found.size());
     const auto reply = server.ask("GET", "/v1/runs?limit=" + std::to_string(wanted) + filter + (cursor.empty() ? "" : "&cursor=" + cursor));
     for (const auto& run : reply.body.at("data")) {
-      const auto id = parse_id<run_id>(member(run, "run_id"));
-      if (!id) continue;
-      const auto created = time_of(*id);
-      if (after && created < *after) return found;  // newest first: no later one is younger
-      if (before && created >= *before) continue;
       found.push_back(run);
       if (found.size() == limit) return found;
     }

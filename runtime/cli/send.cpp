@@ -23,7 +23,8 @@ void send(const common& at, const send_options& given) {
   json event{{"name", given.name}, {"data", json::parse(given.data, nullptr, false)}};
   if (!event["data"].is_object()) throw std::runtime_error{"the data is \"" + given.data + "\", which is no JSON object such as {\"id\": \"t-17\"}"};
   if (!given.id.empty()) event["id"] = given.id;
-  const auto answer = at.server().ask("POST", "/e/" + http::encode_percent(given.key), json::array({event})).body;
+  const auto key = given.key.substr(0, given.key.find(','));  // the variable may hold several, as `serve` takes it
+  const auto answer = at.server().ask("POST", "/e/" + http::encode_percent(key), json::array({event})).body;
   at.as_json ? print_json(answer) : print(answer.at("ids").at(0).get<std::string>() + "\n");
 }
 

@@ -21,7 +21,8 @@ void serve(const server::server_options& options) {
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   server::server server{options};
-  std::printf("caesura serves %s at http://%s:%u\n", options.directory.c_str(), options.host.c_str(), server.port());
+  const auto host = options.host.find(':') == std::string::npos ? options.host : "[" + options.host + "]";
+  std::printf("caesura serves %s at http://%s:%u\n", options.directory.c_str(), host.c_str(), server.port());
   std::fflush(stdout);
   int which = 0;
   sigwait(&ends, &which);
@@ -40,6 +41,7 @@ void add_serve(CLI::App& app, common& at) {
   auto* const command = app.add_subcommand("serve", "Serve apps and the HTTP API out of a directory");
   const auto options = std::make_shared<server::server_options>();
   const auto retry_interval = std::make_shared<std::string>();
+  const auto app_interval = std::make_shared<std::string>("5s");
   options->observer.on_diagnostic = [](const std::string& text, const run_id&) { std::fprintf(stderr, "%s\n", text.c_str()); };
   command->add_option("--dir", options->directory, "The directory of the store; made when it is missing")
       ->envname("CAESURA_DIRECTORY")
@@ -56,14 +58,20 @@ void add_serve(CLI::App& app, common& at) {
   command->add_option("--allow-host", options->allowed_hosts, "A name under which a server without a signing key is asked, beside addresses and localhost")
       ->envname("CAESURA_ALLOW_HOST")
       ->delimiter(',');
+  command->add_option("--app", options->apps, "The URL of an app that is asked for its functions, at once and again and again, or several with commas; none: apps register by themselves")
+      ->envname("CAESURA_APP")
+      ->type_name("URL")
+      ->delimiter(',');
+  command->add_option("--app-interval", *app_interval, "How long after it was asked an app is asked again")->check(fault_of_duration)->capture_default_str();
   command->add_option("--retry-interval", *retry_interval, "The delay before each retry, such as 1s, in place of the table")->check(fault_of_duration);
-  command->callback([options, retry_interval, &at] {
+  command->callback([options, retry_interval, app_interval, &at] {
     // The option of all commands, with which they ask a server; it is read from the same variable as the server's own.
     const char* const variable = std::getenv("INNGEST_SIGNING_KEY");
     if (!at.signing_key.empty() && (variable == nullptr || at.signing_key != variable)) {
       throw CLI::ValidationError{"--key is for commands that ask a server: write --signing-key for the key of the one that is to be served"};
     }
     if (!retry_interval->empty()) options->retry_interval = parse_duration(*retry_interval);
+    options->app_interval = parse_duration(*app_interval).value();
     serve(*options);
   });
 }

@@ -31,6 +31,7 @@ struct entry {
   response (*at_once)(const api_call&){nullptr};
   void (*later)(const api_call&){nullptr};  // answers through call.respond
   bool waits{true};                         // for a commit, a lock or a disk
+  bool takes_long{false};                   // it may look at every run that is stored
 };
 
 constexpr std::array table{
@@ -41,7 +42,7 @@ constexpr std::array table{
     entry{{"POST", "/fn/register"}, access::key, api::register_app},
     entry{{"POST", "/e/{event_key}"}, access::own_key, api::send_events},
     entry{{"POST", "/invoke/{function_id}"}, access::key, api::invoke},
-    entry{{"POST", "/v0/gql"}, access::key, api::graphql},
+    entry{{"POST", "/v0/gql"}, access::key, api::graphql, nullptr, true, true},
     entry{{"GET", "/v0/runs/{run_id}/batch"}, access::key, api::batch_of_run},
     entry{{"GET", "/v0/runs/{run_id}/actions"}, access::key, api::actions_of_run},
     entry{{"POST", "/v1/checkpoint/{run_id}/async"}, access::key, nullptr, api::checkpoint, false},
@@ -57,7 +58,7 @@ constexpr std::array table{
     entry{{"POST", "/v1/runs/{run_id}/replay"}, access::key, api::replay_run},
     entry{{"GET", "/v1/runs/{run_id}/explain"}, access::key, api::explain},
     entry{{"GET", "/v1/runs/{run_id}/jobs"}, access::key, api::jobs_of_run},
-    entry{{"POST", "/v1/cancellations"}, access::key, api::cancel_many},
+    entry{{"POST", "/v1/cancellations"}, access::key, api::cancel_many, nullptr, true, true},
     entry{{"GET", "/v1/cancellations"}, access::key, api::list_cancellations},
     entry{{"GET", "/v1/cancellations/{cancellation_id}"}, access::key, api::show_cancellation},
     entry{{"DELETE", "/v1/cancellations/{cancellation_id}"}, access::key, api::stop_cancellation},
@@ -185,6 +186,10 @@ bool may_wait(const request& asked) {
   return std::ranges::none_of(table, [&](const entry& one) { return !one.waits && one.where.method == asked.method && match(one.where.path, asked.target); });
 }
 
+bool may_take_long(const request& asked) {
+  return std::ranges::any_of(table, [&](const entry& one) { return one.takes_long && one.where.method == asked.method && match(one.where.path, asked.target); });
+}
+
 std::vector<route> routes() {
   std::vector<route> all;
   for (const auto& one : table) all.push_back(one.where);
@@ -216,6 +221,7 @@ json api_call::object_of(std::initializer_list<std::string_view> members) const 
     for (const auto member : members) known.append(known.empty() ? "" : ", ").append(member);
     throw refusal{400, "\"" + name + "\" is no member of this request, which takes " + known};
   }
+  std::erase_if(told.get_ref<json::object_t&>(), [](const auto& one) { return one.second.is_null(); });
   return told;
 }
 

@@ -42,6 +42,9 @@ void answer(const api_parts& parts, const http::request& request, const http::re
 // Whether answer() may wait for this one, so that it belongs on a thread that may: all but small requests of routes that wait for nothing.
 [[nodiscard]] bool may_wait(const http::request& request);
 
+// Whether it may look at every run that is stored, in one go.
+[[nodiscard]] bool may_take_long(const http::request& request);
+
 // A route of the API; in `path`, {name} stands for one segment.
 struct route {
   std::string_view method{};

@@ -44,6 +44,9 @@ struct api_call {
     return *id;
   }
 
+  // Ids of functions, for which the UUIDs stand by which this API shows them, too.
+  [[nodiscard]] std::vector<std::string> functions_of_query() const;
+
   // What the first argument names; throw refusal{400} for what is no id, refusal{404} for what is not stored.
   [[nodiscard]] run_info run() const;
   [[nodiscard]] event_info event() const;
@@ -62,7 +65,7 @@ struct invoked {
   event_id event{};
   run_id run{};
 };
-invoked invoke_function(const api_parts& parts, const std::string& function, const nlohmann::json& data);
+invoked invoke_function(const api_parts& parts, const std::string& function, const nlohmann::json& told);
 // Counts and tells of a request to cancel.
 cancel_outcome cancel_one(const api_parts& parts, const run_id& run, const std::string& reason);
 

@@ -9,6 +9,7 @@
 #include "runtime/server/metrics.hpp"
 #include "runtime/server/pages.hpp"
 #include "runtime/server/run_feed.hpp"
+#include "runtime/server/sdk_protocol.hpp"
 
 namespace caesura::server {
 
@@ -63,6 +64,14 @@ cancel_outcome cancel_one(const api_parts& parts, const run_id& run, const std::
   return outcome;
 }
 
+std::vector<std::string> api_call::functions_of_query() const {
+  auto named = every(asked.query, "function_id");
+  constexpr std::size_t uuid_length = 36;
+  if (std::ranges::none_of(named, [](const std::string& id) { return id.size() == uuid_length; })) return named;
+  for (const auto& known : parts.runtime.functions()) std::ranges::replace(named, uuid_of(known.id), known.id);
+  return named;
+}
+
 namespace api {
 
 response list_events(const api_call& call) {
@@ -97,7 +106,7 @@ response runs_of_event(const api_call& call) {
 response list_runs(const api_call& call) {
   const auto& query = call.asked.query;
   run_filter filter{.created_after = call.query_time("started_after"), .created_before = call.query_time("started_before"), .when = query.get("if")};
-  filter.function.values = every(query, "function_id");
+  filter.function.values = call.functions_of_query();
   for (const auto& status : every(query, "status")) std::ranges::copy(statuses_named(status), std::back_inserter(filter.status.values));
   page_request page{.limit = call.query_limit(20, 1'000)};
   if (const auto cursor = query.get("cursor"); !cursor.empty()) page.before = api_call::id_of<run_id>(cursor, "run");
@@ -151,7 +160,7 @@ response explain(const api_call& call) {
 }
 
 void stream_runs(const api_call& call) {
-  feed_filter filter{.functions = every(call.asked.query, "function_id"), .run = call.asked.query.get("run_id")};
+  feed_filter filter{.functions = call.functions_of_query(), .run = call.asked.query.get("run_id")};
   if (!filter.run.empty()) filter.run = to_string(api_call::id_of<run_id>(filter.run, "run"));
   auto& feed = call.parts.feed;
   if (!feed.has_room()) throw refusal{503, "as many clients follow the stream as may: try again later"};

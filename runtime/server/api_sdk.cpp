@@ -1,11 +1,11 @@
 // What SDKs and senders of events ask for.
 
 #include <algorithm>
-#include <ctime>
 #include <memory>
 
 #include "runtime/server/api_call.hpp"
 #include "runtime/server/api_views.hpp"
+#include "runtime/server/app_sync.hpp"
 #include "runtime/server/http/signature.hpp"
 #include "runtime/server/invocation.hpp"
 #include "runtime/server/metrics.hpp"
@@ -43,35 +43,15 @@ std::vector<event> events_in(const api_call& call) {
 // As the SDKs expect it of this route.
 response not_sent(int status, const std::string& why) { return plain(status, {{"ids", json::array()}, {"status", status}, {"error", why}}); }
 
-json kind_of_sync(const http::response& told) { return told.headers.get("x-inngest-sync-kind") == "in_band" ? "in_band" : "out_of_band"; }
-
 // What an app's answer to a sync came to.
 response synced(const api_parts& parts, const std::string& url, const http::outcome& outcome) try {
-  const auto* told = std::get_if<http::response>(&outcome);
-  if (told == nullptr) throw refusal{502, "the app could not be asked: " + std::get<http::failure>(outcome).text};
-  if (told->status != 200) throw refusal{502, "the app at " + url + " answered with status " + std::to_string(told->status) + ": " + told->body.substr(0, 500)};
-  if (kind_of_sync(*told) == "out_of_band") {
-    // The Python SDK answers well whatever its registration came to, with what this server answered.
-    const auto body = json::parse(told->body, nullptr, false);
-    if (body.is_object() && body.contains("error")) throw refusal{502, "the app at " + url + " could not register: " + told->body.substr(0, 500)};
-    return enveloped({{"kind", "out_of_band"}, {"url", url}});  // it has registered by itself
-  }
-  if (!parts.signing_keys.empty()) {
-    const auto now = static_cast<std::int64_t>(std::time(nullptr));
-    if (http::verify_signature(told->headers.get("x-inngest-signature"), told->body, parts.signing_keys, now) != http::signature_check::valid) {
-      throw refusal{502, "the app's answer is not signed with this server's signing key or its fallback: an app in dev mode signs nothing"};
-    }
-  }
-  const auto body = registration_in_band(told->body, url);
-  const auto app = read_registration(body);
-  const bool is_new = parts.register_app(app, body);
-  return enveloped({{"kind", "in_band"}, {"url", url}, {"app", app.name}, {"modified", is_new}, {"functions", app.functions.size()}});
+  const auto made = take_sync(parts, url, outcome);
+  if (!made.is_in_band) return enveloped({{"kind", "out_of_band"}, {"url", url}});
+  return enveloped({{"kind", "in_band"}, {"url", url}, {"app", made.app}, {"modified", made.is_new}, {"functions", made.functions}});
 } catch (const refusal& no) {
   return response::error(no.status, no.text);
 } catch (const error& e) {
   return response::error(status_of(e.code()), e.what());
-} catch (const std::exception& e) {
-  return response::error(502, std::string{"the app's answer cannot be read: "} + e.what());
 }
 
 // The trigger for invocations was one too many.
@@ -105,14 +85,18 @@ void tell_sent(const api_parts& parts, const sent& one) {
   }
 }
 
-invoked invoke_function(const api_parts& parts, const std::string& function, const json& data) {
+invoked invoke_function(const api_parts& parts, const std::string& function, const json& told) {
+  const auto data = told.value("data", json{});
   if (!data.is_object() && !data.is_null()) throw refusal{400, "data is no object"};
+  caesura::event event{.data = document(data.is_null() ? json::object() : data)};
+  read_user_and_version(told, event);
+  event.name = invoke_event_of(function);
   const auto known = parts.runtime.functions();
   const auto found = std::ranges::find(known, function, &function_info::id);
   if (found == known.end() || !found->is_registered) throw refusal{404, "no function \"" + function + "\" is registered"};
   if (found->is_paused) throw refusal{409, "function \"" + function + "\" is paused"};
   if (has_no_room(parts, function)) throw refusal{409, "function \"" + function + "\" has as many triggers as a function may have: it cannot be invoked"};
-  const auto done = parts.runtime.send(caesura::event{.name = invoke_event_of(function), .data = document(data.is_null() ? json::object() : data)});
+  const auto done = parts.runtime.send(event);
   tell_sent(parts, done);
   for (const auto& id : done.runs) {  // a trigger "*" of another function has started one, too
     if (const auto run = parts.runtime.get(id); run && run->function == function) return {.event = done.id, .run = id};
@@ -186,8 +170,7 @@ response send_events(const api_call& call) try {
 
 response invoke(const api_call& call) {
   const auto told = call.object_of({"data", "user", "v"});
-  if (const auto* const lost = member_not_kept(told)) throw refusal{400, std::string{lost} + " is not kept by this server: put it into data"};
-  const auto done = invoke_function(call.parts, call.arguments[0], told.value("data", json{}));
+  const auto done = invoke_function(call.parts, call.arguments[0], told);
   return plain(200, {{"id", to_string(done.event)}, {"run_id", to_string(done.run)}, {"status", 200}});
 }
 

@@ -61,8 +61,13 @@ json run_json(const run_info& run) {
   return out;
 }
 
+void add_user_and_version(json& shown, const event& e) {
+  if (!e.user.is_null()) shown["user"] = e.user.json();
+  if (!e.version.empty()) shown["v"] = e.version;
+}
+
 json event_json(const event_info& stored) {
-  return {{"internal_id", to_string(stored.id)},
+  json shown{{"internal_id", to_string(stored.id)},
           {"account_id", "00000000-0000-4000-a000-000000000000"},
           {"environment_id", "00000000-0000-4000-b000-000000000000"},
           {"source", "api"},
@@ -72,6 +77,8 @@ json event_json(const event_info& stored) {
           {"name", shown_name(stored.event.name)},
           {"data", shown_json(stored.event.name, stored.event.data)},
           {"ts", stored.event.time ? stored.event.time->time_since_epoch().count() : 0}};
+  add_user_and_version(shown, stored.event);
+  return shown;
 }
 
 json cancellation_json(const bulk_progress& job) {

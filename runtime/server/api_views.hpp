@@ -21,6 +21,8 @@ namespace caesura::server {
 // The error of a run that has one, with what else its code gave of it: stack, cause.
 [[nodiscard]] nlohmann::json whole_error(const run_info& run);
 [[nodiscard]] nlohmann::json event_json(const event_info& stored);
+// Where it has them.
+void add_user_and_version(nlohmann::json& shown, const event& e);
 [[nodiscard]] nlohmann::json cancellation_json(const bulk_progress& job);
 [[nodiscard]] nlohmann::json function_json(const app_registration& app, const app_function& fn);
 

@@ -21,8 +21,8 @@ constexpr std::size_t small_body_bytes = 4'096;
 constexpr std::size_t large_body_bytes = 65'536;
 
 bool is_small(const remote::call& value) {
-  std::size_t bytes = value.events.front().data.bytes().size();  // told twice
-  for (const auto& one : value.events) bytes += one.data.bytes().size();
+  std::size_t bytes = value.events.front().content_bytes();  // told twice
+  for (const auto& one : value.events) bytes += one.content_bytes();
   for (const auto& step : value.steps) bytes += step.id.size() + step.result.bytes().size();
   return bytes <= small_body_bytes;
 }

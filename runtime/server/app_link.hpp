@@ -70,15 +70,26 @@ class app_link {
   bool is_closing_ = false;
 };
 
-// Drives the runs of one function of an app. The link outlives it.
+// Drives the runs of one function of an app, also those that began before the app moved. The link outlives it. Any thread.
 class app_caller final : public remote::caller {
  public:
-  app_caller(std::string url, app_link& link) : where_{std::make_shared<const app_link::address>(app_link::address_of(std::move(url)))}, link_{link} {}
-  void make(remote::call value, std::stop_token, std::function<void(remote::answer)> done) override { link_.make(where_, std::move(value), std::move(done)); }
+  app_caller(const std::string& url, app_link& link) : link_{link} { move_to(url); }
+  void make(remote::call value, std::stop_token, std::function<void(remote::answer)> done) override { link_.make(where(), std::move(value), std::move(done)); }
+  // Where the calls go from now on.
+  void move_to(const std::string& url) {
+    const std::lock_guard lock{mutex_};
+    if (where_ == nullptr || where_->url != url) where_ = std::make_shared<const app_link::address>(app_link::address_of(url));
+  }
 
  private:
-  const std::shared_ptr<const app_link::address> where_;  // owners: this and its calls
+  [[nodiscard]] std::shared_ptr<const app_link::address> where() {
+    const std::lock_guard lock{mutex_};
+    return where_;
+  }
+
   app_link& link_;
+  std::mutex mutex_;
+  std::shared_ptr<const app_link::address> where_;  // owners: this and its calls
 };
 
 }  // namespace caesura::server

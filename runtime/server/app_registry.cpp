@@ -32,9 +32,11 @@ void write_durably(const std::string& path, const std::string& text) {
   if (!is_whole) throw cannot("written", fresh);
   if (::rename(fresh.c_str(), path.c_str()) != 0) throw cannot("put into place", path);
   const int directory = ::open(std::filesystem::path{path}.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) return;
-  ::fsync(directory);
-  ::close(directory);
+  const bool is_synced = directory >= 0 && ::fsync(directory) == 0;
+  const int why = errno;
+  if (directory >= 0) ::close(directory);
+  errno = why;
+  if (!is_synced) throw cannot("put into place for good", path);
 }
 
 }  // namespace
@@ -62,14 +64,16 @@ app_registry::app_registry(const std::string& directory) : path_{directory + "/a
 bool app_registry::put(const app_registration& app, const document& body) {
   const std::lock_guard lock{mutex_};
   const auto found = bodies_.find(app.name);
-  if (found != bodies_.end() && found->second == body) return false;
+  if (found != bodies_.end() && found->second == body && !is_unsure_) return false;
   auto bodies = bodies_;
   auto apps = apps_;
   bodies.insert_or_assign(app.name, body);
   apps.insert_or_assign(app.name, app);
   nlohmann::json all = nlohmann::json::object();
   for (const auto& [name, one] : bodies) all[name] = one.json();
+  is_unsure_ = true;
   write_durably(path_, all.dump(1));
+  is_unsure_ = false;
   bodies_.swap(bodies);
   apps_.swap(apps);
   return true;

@@ -28,6 +28,7 @@ class app_registry {
   mutable std::mutex mutex_;
   std::map<std::string, document> bodies_;  // as the SDK sent them, by name
   std::map<std::string, app_registration> apps_;
+  bool is_unsure_ = false;  // what the file holds: a write has failed, maybe after the new one was in its place
   std::vector<std::string> left_out_;
 };
 

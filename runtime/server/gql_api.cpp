@@ -132,9 +132,8 @@ class world {
         {"rerun", [this](const json& a) -> field_value { return rerun(a); }},
         {"invokeFunction",
          [this](const json& a) -> field_value {
-           if (const auto* const lost = member_not_kept(a)) throw unmet{std::string{lost} + " is not kept by this server: put it into data"};
            try {
-             (void)invoke_function(parts_, a.at("functionSlug").get<std::string>(), a.value("data", json{}));
+             (void)invoke_function(parts_, a.at("functionSlug").get<std::string>(), a);
            } catch (const refusal& no) {
              throw unmet{no.text};
            }
@@ -448,10 +447,12 @@ class world {
   // ---- events
 
   static json raw_of(const event_info& stored) {
-    return dumped({{"id", stored.event.id},
-                   {"name", shown_name(stored.event.name)},
-                   {"data", shown_json(stored.event.name, stored.event.data)},
-                   {"ts", stored.event.time ? stored.event.time->time_since_epoch().count() : 0}});
+    json raw{{"id", stored.event.id},
+             {"name", shown_name(stored.event.name)},
+             {"data", shown_json(stored.event.name, stored.event.data)},
+             {"ts", stored.event.time ? stored.event.time->time_since_epoch().count() : 0}};
+    add_user_and_version(raw, stored.event);
+    return dumped(raw);
   }
   node_ptr event_v2(const std::optional<event_info>& found) const {
     if (!found) return nullptr;

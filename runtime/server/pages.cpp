@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t part_limit = 50;
 
 std::size_t bytes_of(const run_info& run) { return run.output.bytes().size() + (run.error ? run.error->message.size() : 0); }
-std::size_t bytes_of(const event_info& stored) { return stored.event.data.bytes().size() + stored.event.name.size() + stored.event.id.size(); }
+std::size_t bytes_of(const event_info& stored) { return stored.event.content_bytes() + stored.event.name.size() + stored.event.id.size(); }
 
 // `list`: a part of the page, of what is before the `next` of the page so far.
 template <class Page, class Item, class Request, class List>

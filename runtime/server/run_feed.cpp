@@ -12,7 +12,11 @@ run_feed::~run_feed() {
   heart_.join();
 }
 
-bool run_feed::has_room() const { return clients() < settings_.clients; }
+bool run_feed::has_room() {
+  const std::lock_guard lock{mutex_};
+  std::erase_if(followers_, [](const follower& one) { return !one.stream.is_open(); });
+  return followers_.size() < settings_.clients;
+}
 
 std::size_t run_feed::clients() const {
   const std::lock_guard lock{mutex_};

@@ -39,7 +39,7 @@ class run_feed {
   run_feed(const run_feed&) = delete;
   run_feed& operator=(const run_feed&) = delete;
 
-  [[nodiscard]] bool has_room() const;
+  [[nodiscard]] bool has_room();
   void add(http::stream client, feed_filter filter);
   [[nodiscard]] std::size_t clients() const;
 

@@ -4,12 +4,14 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <ctime>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
 
 #include "runtime/server/http/json_reader.hpp"
 #include "runtime/server/http/json_writer.hpp"
+#include "runtime/server/http/url.hpp"
 #include "runtime/server/invocation.hpp"
 #include "runtime/server/option_reader.hpp"
 #include "runtime/server/sdk_flow.hpp"
@@ -89,7 +91,6 @@ const json* object_in(const json& object, const char* key) {
   return found != object.end() && !found->is_null() ? &*found : nullptr;
 }
 
-std::string not_kept(std::string_view member) { return std::string{member} + " is not kept by this server: put it into data"; }
 
 // ---- registration
 
@@ -160,7 +161,12 @@ void read_steps(const json& registered, const std::string& where, app_function& 
   }
   if (registered.empty()) return;
   const option_reader step{*registered.begin(), where + "." + registered.begin().key(), {"id", "name", "runtime", "retries"}, faults};
-  if (const auto* const found = step.member("runtime")) into.url = option_reader{*found, step.where() + ".runtime", {"type", "url"}, faults}.text("url");
+  if (registered.size() > 1) faults.push_back(where + " has " + std::to_string(registered.size()) + " members; a function has one");
+  if (const auto* const found = step.member("runtime")) {
+    const option_reader runtime{*found, step.where() + ".runtime", {"type", "url"}, faults};
+    into.url = runtime.text("url");
+    if (const auto type = runtime.text("type"); !type.empty() && type != "http") faults.push_back(runtime.where() + ".type \"" + type + "\" is not supported: this server calls apps by HTTP");
+  }
   if (const auto* const found = step.member("retries")) {
     constexpr std::uint32_t most = 20;  // as upstream: more count as that
     constexpr std::uint32_t usual = 4;
@@ -194,21 +200,32 @@ app_function read_function(const json& registered, const std::string& where, std
   }
   read_flow(registered, quoted, def, faults);
   if (const auto* steps = option.member("steps")) read_steps(*steps, quoted + ": steps", fn, faults);
-  if (fn.url.empty()) faults.push_back(quoted + ": steps.step.runtime.url is missing: this server calls apps by HTTP");
+  if (fn.url.empty()) {
+    faults.push_back(quoted + ": steps.step.runtime.url is missing: this server calls apps by HTTP");
+  } else if (const auto parsed = http::parse_url(fn.url); const auto* const why = std::get_if<std::string>(&parsed)) {
+    faults.push_back(quoted + ": steps.step.runtime.url \"" + fn.url + "\" is no URL that this server can call: " + *why);
+  }
   return fn;
 }
 
 // ---- responses
+
+// As proxies and frameworks write a time: Wed, 21 Oct 2026 07:28:00 GMT.
+std::optional<time_point> http_date(const std::string& text) {
+  std::tm parts{};
+  const char* const end = ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  if (end == nullptr || *end != '\0') return std::nullopt;
+  return time_point{std::chrono::seconds{::timegm(&parts)}};
+}
 
 std::optional<duration> delay_until(const std::string& text) {
   if (text.empty()) return std::nullopt;
   std::int64_t seconds = 0;
   const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), seconds);
   if (wrong == std::errc{} && end == text.data() + text.size()) return std::chrono::seconds{std::clamp<std::int64_t>(seconds, 1, 86'400)};
-  if (const auto time = parse_time(text)) {
-    return std::max(*time - wall_clock(), duration{std::chrono::seconds{1}});
-  }
-  return std::nullopt;
+  auto time = parse_time(text);
+  if (!time) time = http_date(text);
+  return time ? std::optional{std::max(*time - wall_clock(), duration{std::chrono::seconds{1}})} : std::nullopt;
 }
 
 recorded_error error_of(const document_view& value) {
@@ -264,7 +281,12 @@ class answer_reader {
  public:
   void read(const operation_members& op) {
     const auto code = text_of(op.op);
-    if (code == "StepRun" || code == "Step") {
+    constexpr std::array<std::string_view, 3> without_id{"RunComplete", "DiscoveryRequest", "None"};
+    constexpr std::size_t most_bytes = 255;  // as of a step of any function
+    const auto id_bytes = text_of(op.id).size();
+    if (std::ranges::find(without_id, code) == without_id.end() && (id_bytes == 0 || id_bytes > most_bytes)) {
+      refuse("operation \"" + code + "\": its id has " + std::to_string(id_bytes) + " bytes; it must be 1 to 255");
+    } else if (code == "StepRun" || code == "Step") {
       answer_.steps.push_back({.id = text_of(op.id), .name = name_of(op), .result = copy_of(op.data)});
     } else if (code == "StepFailed") {
       answer_.steps.push_back(failed_step(op));
@@ -294,7 +316,7 @@ class answer_reader {
       const auto data = member_of(payload, "data");
       if (!data.is_missing()) invoke.data = copy_of(data);
       if (invoke.data.is_null()) invoke.data = document(json::object());
-      if (const auto* const lost = member_not_kept(copy_of(payload).json())) refuse("InvokeFunction: payload." + not_kept(lost));
+      if (!member_of(payload, "user").is_missing() || !member_of(payload, "v").is_missing()) read_user_and_version(payload, invoke);
     } else if (code == "RunComplete") {
       answer_.is_completed = true;
       answer_.output = copy_of(op.data);
@@ -314,6 +336,16 @@ class answer_reader {
   }
   operation& name(operation::what kind, const operation_members& op) {
     return answer_.operations.emplace_back(operation{.kind = kind, .id = text_of(op.id), .name = name_of(op)});
+  }
+  void read_user_and_version(const document_view& payload, operation& invoke) {
+    try {
+      event e;
+      server::read_user_and_version(copy_of(payload).json(), e);
+      invoke.user = std::move(e.user);
+      invoke.version = std::move(e.version);
+    } catch (const error& no) {
+      refuse(std::string{"InvokeFunction: payload."} + no.what());
+    }
   }
   // Each member has one form: what has another is refused.
   void read_signal_wait(const operation_members& op) {
@@ -376,7 +408,7 @@ document read_if_json(std::string_view text) try {
 // A response that was streamed says in its body what it would have said: the TypeScript SDK with headers and the inner body as text, the Go SDK with the inner body
 // as it is and members in place of two headers.
 std::optional<http::response> unwrapped(const http::response& response) {
-  const auto body = json::parse(response.body, nullptr, false);
+  const auto body = read_if_json(response.body).json();  // no deeper than what is written below without an end of the stack
   if (!body.is_object() || !body.contains("status")) return std::nullopt;
   http::response inner{.status = body.value("status", 500), .headers = response.headers, .body = text_in(body, "body")};
   const auto* const headers = object_in(body, "headers");
@@ -407,7 +439,17 @@ void add_event(std::string& text, const event& e) {
   } else {
     http::append_json(text, storage::document_view{e.data.bytes()});
   }
-  absl::StrAppend(&text, ",\"user\":{},\"ts\":", e.time ? e.time->time_since_epoch().count() : 0, "}");
+  text += ",\"user\":";
+  if (e.user.is_null()) {
+    text += "{}";
+  } else {
+    http::append_json(text, storage::document_view{e.user.bytes()});
+  }
+  if (!e.version.empty()) {
+    text += ",\"v\":";
+    http::append_json_text(text, e.version);
+  }
+  absl::StrAppend(&text, ",\"ts\":", e.time ? e.time->time_since_epoch().count() : 0, "}");
 }
 
 void add_events(std::string& text, const std::vector<event>& triggers) {
@@ -492,8 +534,8 @@ app_registration read_registration(const document& body) {
   if (!json.is_object()) throw error{errc::invalid_argument, "the body of a registration is an object"};
   app = {.name = json.contains("appName") ? text_in(json, "appName") : text_in(json, "appname"), .url = text_in(json, "url"), .sdk = text_in(json, "sdk")};
   if (app.name.empty()) faults.emplace_back("appName is missing");
-  const auto functions = json.value("functions", json::array());
-  if (!functions.is_array()) faults.emplace_back("functions is no list");
+  const auto functions = json.value("functions", nlohmann::json{});
+  if (!functions.is_array()) faults.emplace_back(json.contains("functions") ? "functions is no list" : "functions is missing: the list of all that the app has");
   for (std::size_t i = 0; functions.is_array() && i < functions.size(); ++i) app.functions.push_back(read_function(functions[i], "functions[" + std::to_string(i) + "]", faults));
   if (faults.empty()) return app;
   std::string text;
@@ -661,9 +703,14 @@ checkpoint read_checkpoint(const document& body) {
   return read;
 }
 
-const char* member_not_kept(const json& event) {
-  const auto* const found = event.is_object() ? object_in(event, "user") : nullptr;
-  return found != nullptr && !found->empty() && *found != "" ? "user" : nullptr;
+void read_user_and_version(const json& from, event& e) {
+  const auto quoted = e.name.empty() ? std::string{} : "event \"" + e.name + "\": ";
+  if (const auto* const user = object_in(from, "user"); user != nullptr && !user->empty() && *user != "") {
+    if (!user->is_object()) throw error{errc::invalid_event, quoted + "user must be an object"};
+    e.user = document(*user);
+  }
+  if (const auto* const version = object_in(from, "v"); version != nullptr && !version->is_string()) throw error{errc::invalid_event, quoted + "v is no text"};
+  e.version = text_in(from, "v");
 }
 
 event read_event(const json& json) {
@@ -673,7 +720,7 @@ event read_event(const json& json) {
   if (is_invoke_event(e.name)) {
     throw error{errc::invalid_event, "event \"" + e.name + "\": such names are reserved for invocations, which POST /invoke/FUNCTION is for"};
   }
-  if (const auto* const lost = member_not_kept(json)) throw error{errc::invalid_event, "event \"" + e.name + "\": " + not_kept(lost)};
+  read_user_and_version(json, e);
   if (const auto* data = object_in(json, "data")) {
     if (!data->is_object()) throw error{errc::invalid_event, "event \"" + e.name + "\": data must be an object"};
     if (data->contains("_inngest")) {

@@ -80,9 +80,8 @@ struct checkpoint {
 // What read_checkpoint reads of a body.
 [[nodiscard]] const http::kept_members& members_of_checkpoint();
 
-// The name of a member that upstream's events have and this server's have not, if it says anything in this one (or in what an invocation is given);
-// nullptr: none does.
-[[nodiscard]] const char* member_not_kept(const nlohmann::json& event);
+// Members `user` and `v` of an event, or of what an invocation is given. Throws error{invalid_event} naming what is wrong.
+void read_user_and_version(const nlohmann::json& from, event& e);
 
 // An event as a client sends it. Throws error{invalid_event} naming what is wrong.
 [[nodiscard]] event read_event(const nlohmann::json& json);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <mutex>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "runtime/server/api_views.hpp"
 #include "runtime/server/app_link.hpp"
 #include "runtime/server/app_registry.hpp"
+#include "runtime/server/app_sync.hpp"
 #include "runtime/server/http/listener.hpp"
 #include "runtime/server/http/signature.hpp"
 #include "runtime/server/http/url.hpp"
@@ -51,6 +53,14 @@ const server_options& checked(const server_options& options) {
   }
   if (options.signing_key.empty() && !options.signing_key_fallback.empty()) {
     throw error{errc::invalid_argument, "there is a fallback signing key but no signing key"};
+  }
+  constexpr std::size_t most_apps = 64;
+  if (options.apps.size() > most_apps) throw error{errc::invalid_argument, "apps: " + std::to_string(options.apps.size()) + " are to be asked; the limit is 64"};
+  if (options.app_interval <= duration{0} || options.app_interval > days{366}) {
+    throw error{errc::invalid_argument, "app_interval is " + to_string(options.app_interval) + "; it must be longer than nothing, and at most 366 days"};
+  }
+  for (const auto& url : options.apps) {
+    if (const auto parsed = http::parse_url(url); parsed.index() != 0) throw error{errc::invalid_argument, "apps: \"" + url + "\" is neither an http:// nor an https:// URL"};
   }
   return options;
 }
@@ -95,15 +105,22 @@ class server::core {
       if (options_.observer.on_diagnostic) options_.observer.on_diagnostic(why, {});
     }
     is_ready_ = true;
+    if (options_.apps.empty()) return;
+    watch_.emplace(parts_, options_.apps, options_.app_interval, [this](const std::string& text) {
+      if (options_.observer.on_diagnostic) loop_.post([this, text] { options_.observer.on_diagnostic(text, {}); });
+    });
   }
   ~core() { stop(std::chrono::milliseconds{0}); }
 
   void stop(std::chrono::milliseconds deadline) {
     if (std::exchange(is_stopped_, true)) return;
+    if (watch_) watch_->stop();
     feed_.close();
     listener_->stop(deadline);
     (void)runtime_->stop(deadline);
     link_.close();
+    watch_.reset();
+    long_workers_.finish();
     workers_.finish();  // what is still being answered uses the runtime
     runtime_.reset();
   }
@@ -124,8 +141,9 @@ class server::core {
       return;
     }
     if (!may_wait(request)) return caesura::server::answer(parts_, request, respond);
+    auto& threads = may_take_long(request) ? long_workers_ : workers_;
     auto shared = std::make_shared<http::request>(std::move(request));
-    workers_.post([this, shared, respond] { caesura::server::answer(parts_, *shared, respond); });
+    threads.post([this, shared, respond] { caesura::server::answer(parts_, *shared, respond); });
   }
 
   caesura::options runtime_options() {
@@ -133,18 +151,22 @@ class server::core {
   }
 
   // One without a trigger of its own can be invoked.
-  function callable(const app_function& fn) {
+  static function callable(const app_function& fn, std::shared_ptr<remote::caller> caller) {
     auto made = fn.definition;
-    made.remote = std::make_shared<app_caller>(fn.url, link_);
+    made.remote = std::move(caller);
     if (made.triggers.size() < most_triggers) made.triggers.push_back({.event = invoke_event_of(fn.id)});
     return made;
   }
 
+  // What is registered. Runs that are under way go on at the new place of an app that has moved.
   std::vector<function> functions() {
     std::vector<function> all;
     for (const auto& app : apps_.all()) {
       for (const auto& fn : app.functions) {
-        auto made = callable(fn);
+        auto& caller = callers_[fn.id];
+        if (caller == nullptr) caller = std::make_shared<app_caller>(fn.url, link_);
+        caller->move_to(fn.url);
+        auto made = callable(fn, caller);
         if (options_.retry_interval) {
           made.retries.delays = {*options_.retry_interval};
           made.retries.jitter = duration{0};
@@ -180,7 +202,7 @@ class server::core {
       }
     }
     std::vector<function> mine;
-    for (const auto& fn : app.functions) mine.push_back(callable(fn));
+    for (const auto& fn : app.functions) mine.push_back(callable(fn, std::make_shared<app_caller>(fn.url, link_)));
     (void)caesura::detail::register_functions(std::move(mine), actors::limits{});
   }
 
@@ -224,14 +246,17 @@ class server::core {
   run_feed feed_;
   std::mutex registering_;
   bool is_in_force_ = true;  // what apps_ holds
+  std::map<std::string, std::shared_ptr<app_caller>> callers_;  // by function; guarded by registering_, but for the start
   http::loop loop_;  // sockets, actors and commits
   loop_executor executor_{loop_};
   workers workers_;
+  workers long_workers_{2};  // for what may look at all runs: events and calls do not wait for it
   app_link link_;
   std::atomic<bool> is_ready_ = false;      // all of this is there
   std::optional<http::listener> listener_;  // before the runtime: a server that cannot listen starts no run
   std::optional<caesura::runtime> runtime_;
   api_parts parts_;
+  std::optional<app_watch> watch_;
   bool is_stopped_ = false;
 };
 

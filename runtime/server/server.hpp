@@ -21,6 +21,8 @@ struct server_options {
   std::vector<std::string> event_keys{};  // empty: any key may send events; needed to listen on more than this machine
   // Without a signing key: names, beside addresses and localhost, under which this server is asked for, and of pages that may ask it.
   std::vector<std::string> allowed_hosts{};
+  std::vector<std::string> apps{};      // URLs of apps that are asked for their functions, at once and in every `app_interval`
+  duration app_interval{std::chrono::seconds{5}};
   std::size_t workers{16};              // requests that wait for a commit at once
   std::optional<duration> retry_interval{};  // in place of the table of delays; for tests
   caesura::observer observer{};             // called on the thread of sockets, actors and commits, which it must not hold up

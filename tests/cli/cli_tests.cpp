@@ -13,6 +13,7 @@
 #include "runtime/server/http/listener.hpp"
 #include "runtime/server/http/signature.hpp"
 #include "runtime/server/server.hpp"
+#include "storage/document_view.hpp"
 #include "tests/cli/program.hpp"
 #include "tests/support/temporary_directory.hpp"
 
@@ -196,6 +197,23 @@ BOOST_AUTO_TEST_CASE(events_are_listed_newest_first_by_name_and_number) {
   BOOST_TEST(world.ask({"events", "list", "--from", "1h", "--limit", "2000"}).size() == 4);
   BOOST_TEST(world.ask({"events", "list", "--to", "1h"}).empty());
   BOOST_TEST(world.call({"events", "list", "--from", "soon"}).status == 2);
+}
+
+// Whoever may send events writes to the operator's terminal.
+BOOST_AUTO_TEST_CASE(what_others_sent_does_not_control_the_terminal) {
+  const command_world world;
+  const std::string name = "a\x1b]0;title\x07\x1b[2J\nforged\xC2\x9B" "31m";
+  BOOST_TEST(world.call({"send", name, R"({"t":"\u001b[2J \u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"})"}).status == 0);
+  const auto shown = world.call({"events", "list"}).out;
+  for (const char* const control : {"\x1b", "\x07", "\xC2\x9B", "\nforged"}) BOOST_TEST(shown.find(control) == std::string::npos, shown);
+  BOOST_TEST(shown.find("forged") != std::string::npos);
+  BOOST_TEST(storage::is_utf8(shown), shown);  // what is cut is cut between characters
+  BOOST_TEST(world.call({"events", "list", "--json"}).json().at(0)["name"] == name);
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_printed_whole_is_no_success) {
+  const command_world world;
+  BOOST_TEST(std::system((std::string{CAESURA_COMMAND} + " --url " + world.url() + " functions list > /dev/full 2> /dev/null").c_str()) == 1 << 8);
 }
 
 BOOST_AUTO_TEST_CASE(runs_are_listed_by_function_status_expression_and_window) {

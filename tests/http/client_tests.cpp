@@ -1,8 +1,11 @@
 #include <array>
 #include <atomic>
+#include <cstdio>
+#include <fstream>
 #include <mutex>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <thread>
 
 #include <boost/test/unit_test.hpp>
@@ -11,6 +14,7 @@
 
 #include "runtime/server/http/client.hpp"
 #include "runtime/server/http/listener.hpp"
+#include "runtime/server/http/url.hpp"
 #include "tests/http/sockets.hpp"
 
 using namespace caesura::http;
@@ -345,6 +349,55 @@ BOOST_AUTO_TEST_CASE(redirects_on_the_origin_keep_method_and_body) {
   BOOST_TEST(fetch(http, {.method = "PUT", .url = url_of(server, "/4"), .body = "b"}).status == 301);
   BOOST_TEST(fetch(http, {.url = url_of(server, "/away")}).status == 308);
   BOOST_TEST(server.connections() == 1U);
+}
+
+// Of a peer that has gone without a word nothing else tells.
+BOOST_AUTO_TEST_CASE(while_a_response_is_waited_for_the_system_asks_whether_the_peer_is_there) {
+  const raw_server peer;
+  client http;
+  const auto answer = http_test::send(http, {.url = peer.url()});
+  raw_socket connection = peer.accept();
+  connection.read_message();
+  // Of each connection: local and remote address, state, queues, and the timer that runs, 02 for the probes.
+  char port[5];
+  std::snprintf(port, sizeof port, "%04X", std::get<url>(parse_url(peer.url())).port);
+  const auto has_probes = [&] {
+    std::ifstream table{"/proc/self/net/tcp"};
+    for (std::string line; std::getline(table, line);) {
+      std::istringstream words{line};
+      std::string number, local, remote, state, queues, timer;
+      words >> number >> local >> remote >> state >> queues >> timer;
+      if (remote.ends_with(std::string{":"} + port) && state == "01" && timer.starts_with("02:")) return true;
+    }
+    return false;
+  };
+  // The request's acknowledgement may be on its way still, with a timer of its own.
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds{30};
+  while (!has_probes() && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();
+  BOOST_TEST(has_probes());
+}
+
+BOOST_AUTO_TEST_CASE(what_a_peer_said_while_nobody_asked_is_no_answer_to_the_next_request) {
+  const raw_server peer;
+  loop events;
+  client http{{}, events};
+  auto first = http_test::send(http, {.url = peer.url()});
+  raw_socket kept = peer.accept();
+  kept.read_message();
+  kept.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  BOOST_REQUIRE(std::holds_alternative<response>(await(std::move(first))));
+  std::promise<outcome> second;
+  std::promise<void> is_sent;
+  events.post([&] {  // nobody reads what has come until this is over
+    kept.send("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    http.send({.url = peer.url()}, [&](outcome result) { second.set_value(std::move(result)); });
+    is_sent.set_value();
+  });
+  is_sent.get_future().wait();
+  raw_socket fresh = peer.accept();
+  fresh.read_message();
+  fresh.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  BOOST_TEST(std::get<response>(await(second.get_future())).status == 200);
 }
 
 BOOST_AUTO_TEST_CASE(a_request_can_be_cancelled) {

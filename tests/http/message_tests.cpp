@@ -110,7 +110,10 @@ BOOST_AUTO_TEST_CASE(a_location_is_followed_on_its_origin_only) {
   BOOST_TEST(target("?q=2") == "/x/y?q=2");
   BOOST_TEST(target("http://A:3000/w") == "/w");
   BOOST_TEST(target("//a:3000/w") == "/w");
-  for (const char* location : {"http://a/w", "https://a:3000/w", "//b/w", "http://b:3000/", "mailto:x", "/a b"})
+  BOOST_TEST(resolve_on_origin(base, "https://a/w").value().origin() == "https://a:443");  // the same host, and more safely
+  BOOST_TEST(!resolve_on_origin(must_parse("https://a/x"), "http://a/w"));
+  BOOST_TEST(!resolve_on_origin(base, ""));  // a redirect that does not say where to
+  for (const char* location : {"http://a/w", "https://b:3000/w", "//b/w", "http://b:3000/", "mailto:x", "/a b"})
     BOOST_TEST(target(location) == "elsewhere");
 }
 

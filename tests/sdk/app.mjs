@@ -196,6 +196,15 @@ functions.push(
   ),
   define({ id: "identified" }, { event: "identified/start" }, ({ requestId }) => ({ requestId })),
   define({ id: "sends" }, { event: "sends/start" }, ({ event, step }) => step.sendEvent("send", { name: "sent/by-step", data: { id: event.data.id } })),
+  define(
+    { id: "owned", cancelOn: [{ event: "owned/stop", if: "event.user.external_id == async.user.external_id" }] },
+    { event: "owned/start", if: "event.v == '2'" },
+    async ({ event, step }) => {
+      const next = await step.waitForEvent("next", { event: "owned/next", timeout: "1h", if: "event.user.external_id == async.user.external_id" });
+      if (event.data.stays) await step.sleep("stays", "1h");
+      return { user: event.user, v: event.v, next: next.user };
+    },
+  ),
   define({ id: "receives" }, { event: "sent/by-step" }, ({ event }) => event.id),
   define({ id: "heavy" }, { event: "heavy/start" }, async ({ step }) => {
     const a = await step.run("a", () => "a".repeat(3_000_000));

@@ -74,10 +74,10 @@ class world {
     this.appUrl = `http://127.0.0.1:${JSON.parse(await this.app.line((l) => l.includes("port"))).port}/api/inngest`;
     return fetch(this.appUrl, { method: "PUT" });
   }
-  async serve(port) {
+  async serve(port, more = []) {
     const [key, fallback] = this.keys;
     const secrets = key ? ["--signing-key", key, "--signing-key-fallback", fallback, "--event-key", this.eventKey] : [];
-    this.server = new child(program, ["serve", "--dir", this.directory, "--port", String(port), "--retry-interval", "100ms", ...secrets]);
+    this.server = new child(program, ["serve", "--dir", this.directory, "--port", String(port), "--retry-interval", "100ms", ...secrets, ...more]);
     const line = await this.server.line((l) => l.includes("http://"));
     this.port = Number(line.split(":").at(-1));
     this.url = `http://127.0.0.1:${this.port}`;
@@ -98,8 +98,8 @@ class world {
     assert.equal(sent.status, 200, JSON.stringify(sent.body));
     return sent.body.ids[0];
   }
-  async start(name, data) {
-    const runs = await this.api("GET", `/v1/events/${await this.send(name, data)}/runs`);
+  async start(name, data, more = {}) {
+    const runs = await this.api("GET", `/v1/events/${await this.send(name, data, more)}/runs`);
     return runs.body.data[0].run_id;
   }
   start_all(name, count, data) {
@@ -251,6 +251,18 @@ for (const major of [4, 3]) {
         assert.equal((await w.ended(invoked.body.run_id)).status, "Failed");
         assert.equal(JSON.parse(await w.app.told("declined", "d-2")).by, "inngest/function.invoked");
       });
+      await t.test("who sent an event is known to functions, conditions, waits and cancel rules", async () => {
+        const by = (id) => ({ user: { external_id: id, email: `${id}@example.org` }, v: "2" });
+        const [run, other] = [await w.start("owned/start", {}, by("u-1")), await w.start("owned/start", { stays: true }, by("u-2"))];
+        for (const id of [run, other]) await w.until(id, (r) => r.state === "waiting");
+        for (const id of ["u-1", "u-2"]) await w.send("owned/next", {}, by(id));
+        assert.deepEqual((await w.completed(run)).output, { user: by("u-1").user, v: "2", next: by("u-1").user });
+        await w.until(other, (r) => r.state === "sleeping");
+        await w.send("owned/stop", {}, by("u-1"));
+        assert.equal((await w.run(other)).state, "sleeping");
+        await w.send("owned/stop", {}, by("u-2"));
+        assert.equal((await w.run(other)).status, "Cancelled");
+      });
       await t.test("a function sees an event that an SDK sent under the id that the sender was told", async () => {
         const sent = (await w.completed(await w.start("sends/start", { id: "s-1" }))).output.ids[0];
         const { body } = await w.api("GET", `/v1/events/${sent}/runs`);
@@ -344,6 +356,22 @@ for (const major of [4, 3]) {
   });
 
   // The mode in which apps are deployed: they sign their answers, and answer only calls that are signed.
+  test(`SDK v${major}: an app that the server was told of registers, now and when it is there again`, async () => {
+    const w = new world(major);
+    try {
+      await w.serve(0);
+      const port = w.port;
+      await w.server.end();
+      await (await w.start_app({ INNGEST_DEV: w.url }).catch(() => null))?.text(); // its own attempt finds no server
+      await w.serve(port, ["--app", w.appUrl, "--app-interval", "50ms"]);
+      const is_known = async () => (await w.api("GET", "/v1/functions")).body.data.some((fn) => JSON.stringify(fn).includes("app-two-steps"));
+      const end = Date.now() + 20_000;
+      while (!(await is_known())) assert.ok(Date.now() < end, "the app has not registered");
+      assert.deepEqual((await w.completed(await w.start("two/steps", {}))).output, { sum: 3 });
+    } finally {
+      await w.close();
+    }
+  });
   test(`SDK v${major} with keys`, async (t) => {
     const [current, old, other] = ["ab12", "cd34", "ef56"].map((digits) => `signkey-test-${digits.repeat(8)}`);
     const w = new world(major, { keys: [current, old], eventKey: "sends" });

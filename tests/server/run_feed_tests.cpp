@@ -83,6 +83,15 @@ BOOST_FIXTURE_TEST_CASE(a_client_that_has_gone_is_forgotten, feed_world) {
   BOOST_TEST(feed.clients() == 0U);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_client_that_has_gone_leaves_its_place, feed_world) {
+  const auto first = follow();
+  const auto second = follow();
+  BOOST_TEST(!feed.has_room());
+  second->close();  // and nothing is written to it that would fail
+  BOOST_TEST(feed.has_room());
+  BOOST_TEST(feed.clients() == 1U);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_closed_feed_ends_its_streams_and_those_that_come_later, feed_world) {
   const auto client = follow();
   feed.close();

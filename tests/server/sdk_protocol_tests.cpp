@@ -435,27 +435,86 @@ BOOST_AUTO_TEST_CASE(what_only_an_sdk_understands_is_passed_over) {
   BOOST_TEST(operation(step).steps.at(0).result.json() == step["data"]);
 }
 
-// Functions would be given an event without its user, and nobody would know why. The version is a label, which SDK v4 puts there for eventType.
-BOOST_AUTO_TEST_CASE(a_user_of_an_event_is_not_kept_and_is_refused_unless_it_is_empty) {
-  for (const json& empty : {json{{"user", nullptr}}, json{{"user", json::object()}}, json{{"v", nullptr}}, json{{"v", "2024-01-01.1"}}}) {
+BOOST_AUTO_TEST_CASE(an_event_and_what_is_invoked_have_a_user_and_a_version) {
+  const auto invoked = [](const json& payload) { return operation({{"op", "InvokeFunction"}, {"id", "h"}, {"opts", {{"function_id", "app-g"}, {"payload", payload}}}}); };
+  for (const json& empty : {json{{"user", nullptr}}, json{{"user", json::object()}}, json{{"user", ""}}, json{{"v", nullptr}}, json{{"v", ""}}}) {
     auto event = json{{"name", "go"}};
     event.update(empty);
-    BOOST_TEST(read_event(event).name == "go");
-    auto payload = json{{"data", {{"n", 1}}}};
-    payload.update(empty);
-    BOOST_TEST(!operation({{"op", "InvokeFunction"}, {"id", "h"}, {"opts", {{"function_id", "app-g"}, {"payload", payload}}}}).error);
+    BOOST_TEST(read_event(event).user.is_null());
+    BOOST_TEST(read_event(event).version.empty());
+    BOOST_TEST(!invoked(empty).error);
   }
-  const json lost{{"user", {{"id", "u1"}}}};
-  for (const auto& [name, value] : lost.items()) {
-    auto event = json{{"name", "go"}};
-    event[name] = value;
-    const auto says_why = [start = "event \"go\": " + name + " is not kept"](const error& e) { return e.code() == errc::invalid_event && std::string{e.what()}.starts_with(start); };
+  const json said{{"user", {{"id", "u1"}}}, {"v", "2024-01-01.1"}};
+  auto event = json{{"name", "go"}};
+  event.update(said);
+  BOOST_TEST(read_event(event).user.json() == said["user"]);
+  BOOST_TEST(read_event(event).version == "2024-01-01.1");
+  const auto named = invoked(said);
+  BOOST_REQUIRE_EQUAL(named.operations.size(), 1U);
+  BOOST_TEST(named.operations[0].user.json() == said["user"]);
+  BOOST_TEST(named.operations[0].version == "2024-01-01.1");
+
+  for (const auto& [bad, why] : {std::pair{json{{"user", "u1"}}, "user must be an object"}, std::pair{json{{"user", {1}}}, "user must be an object"}, std::pair{json{{"v", 2}}, "v is no text"}}) {
+    event = json{{"name", "go"}};
+    event.update(bad);
+    const auto says_why = [text = std::string{"event \"go\": "} + why](const error& e) { return e.code() == errc::invalid_event && e.what() == text; };
     BOOST_CHECK_EXCEPTION((void)read_event(event), error, says_why);
-    const auto invoked = operation({{"op", "InvokeFunction"}, {"id", "h"}, {"opts", {{"function_id", "app-g"}, {"payload", {{"data", {{"n", 1}}}, {name, value}}}}}});
-    BOOST_TEST(invoked.is_final);
-    BOOST_REQUIRE(invoked.error.has_value());
-    BOOST_TEST(invoked.error->message.find("payload." + name) != std::string::npos, invoked.error->message);
+    const auto refused = invoked(bad);
+    BOOST_TEST(refused.is_final);
+    BOOST_REQUIRE(refused.error.has_value());
+    BOOST_TEST(refused.error->message.find(std::string{"payload."} + why) != std::string::npos, refused.error->message);
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_registration_says_where_its_functions_are_and_that_it_has_none) {
+  BOOST_TEST(read_registration(document(json{{"appName", "app"}, {"functions", json::array()}})).functions.empty());
+  const auto says = [](const std::string& part) { return [part](const error& e) { return std::string{e.what()}.find(part) != std::string::npos; }; };
+  BOOST_CHECK_EXCEPTION((void)read_registration(document(json{{"appName", "app"}})), error, says("functions is missing"));
+  BOOST_CHECK_EXCEPTION((void)read_registration(document(json{{"appName", "app"}, {"functions", 1}})), error, says("functions is no list"));
+  const auto at = [](const json& runtime) { return a_function({{"steps", {{"step", {{"id", "step"}, {"runtime", runtime}}}}}}); };
+  for (const char* const url : {"127.0.0.1:3000/api/inngest", "ftp://127.0.0.1/x", "http://:1/x"}) {
+    BOOST_TEST(refusal_of(at({{"url", url}})).find(url) != std::string::npos);
+  }
+  BOOST_TEST(refusal_of(at({{"type", "ws"}, {"url", "http://127.0.0.1:1/x"}})).find("\"ws\" is not supported") != std::string::npos);
+  auto two = at({{"url", "http://127.0.0.1:1/x"}});
+  two["steps"]["other"] = two["steps"]["step"];
+  BOOST_TEST(refusal_of(two).find("has 2 members") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_streamed_answer_is_nested_no_deeper_than_any) {
+  constexpr std::size_t deep = 500'000;
+  const auto body = R"({"status":200,"body":)" + std::string(deep, '[') + std::string(deep, ']') + "}";
+  const auto read = read_response({.status = 201, .headers = {{"x-inngest-sdk", "go:v0"}}, .body = body});
+  BOOST_TEST(read.error.has_value());
+}
+
+BOOST_AUTO_TEST_CASE(an_operation_has_an_id_as_every_step_has) {
+  for (const char* const code : {"StepRun", "StepError", "StepFailed", "StepPlanned", "Sleep", "WaitForEvent", "InvokeFunction"}) {
+    for (const std::string& id : {std::string{}, std::string(256, 'i')}) {
+      const auto read = operation({{"op", code}, {"id", id}, {"opts", json::object()}});
+      BOOST_REQUIRE(read.error.has_value());
+      BOOST_TEST(read.error->message.find(std::to_string(id.size()) + " bytes") != std::string::npos, read.error->message);
+      BOOST_TEST(read.is_final);
+    }
+  }
+  BOOST_TEST(!operation({{"op", "StepRun"}, {"id", std::string(255, 'i')}}).error);
+  BOOST_TEST(operation({{"op", "RunComplete"}, {"data", 1}}).is_completed);
+}
+
+BOOST_AUTO_TEST_CASE(retry_after_is_seconds_or_a_time_of_either_form) {
+  const auto later = [](const std::string& text) {
+    return read_response({.status = 503, .headers = {{"x-inngest-sdk", "js:v4"}, {"retry-after", text}}, .body = R"({"name":"Error","message":"no"})"}).retry_after;
+  };
+  BOOST_TEST((later("7").value() == 7s));
+  const auto in_an_hour = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()) + 3'600;
+  char text[64];
+  std::tm parts{};
+  ::gmtime_r(&in_an_hour, &parts);
+  std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  BOOST_TEST((later(text).value() > 59min));
+  BOOST_TEST((later(text).value() <= 60min));
+  BOOST_TEST((later("Wed, 21 Oct 2015 07:28:00 GMT").value() == 1s));
+  for (const char* const wrong : {"Wed, 21 Oct 2015 07:28:00", "Wed, 21 Oct 2015 07:28:00 GMT+1", "soon"}) BOOST_TEST(!later(wrong).has_value());
 }
 
 BOOST_AUTO_TEST_CASE(events_are_read_strictly) {

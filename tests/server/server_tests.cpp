@@ -60,6 +60,140 @@ BOOST_AUTO_TEST_CASE(a_call_that_is_out_completes_and_the_cancelled_run_is_not_c
   BOOST_TEST(world.ask("DELETE", "/v1/runs/" + run).headers.get("x-caesura-outcome") == "already_cancelled");
 }
 
+// As a deployment does it: the old process still ends what it executes.
+BOOST_AUTO_TEST_CASE(a_run_that_is_under_way_goes_on_where_its_app_has_moved_to) {
+  std::promise<void> is_called;
+  std::promise<void> may_answer;
+  std::atomic<int> calls = 0;
+  fake_app before{[&, gate = may_answer.get_future().share()](const json&) -> json {
+    if (++calls == 1) is_called.set_value();
+    gate.wait();
+    return json::array({{{"op", "StepRun"}, {"id", "h1"}, {"data", 1}}});
+  }};
+  fake_app after{[](const json& call) { return call["steps"]["h1"]["data"]; }};
+  server_world world;
+  world.ask("POST", "/fn/register", before.registration());
+  const auto run = world.start({{"id", "t-1"}});
+  is_called.get_future().wait();
+  BOOST_TEST(world.ask("POST", "/fn/register", after.registration()).body["modified"] == true);
+  may_answer.set_value();
+  BOOST_TEST(world.ended(run)["output"] == 1);
+  BOOST_TEST(calls == 1);
+}
+
+BOOST_AUTO_TEST_CASE(apps_are_asked_for_their_functions_until_they_are_there_and_again, *boost::unit_test::timeout(60)) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<std::string> told;
+  int state = 0;  // 0: the app is not ready, 1: one function, 2: another
+  int asked = 0;
+  fake_app app{[](const json&) { return 7; }};
+  app.answer_instead = [&](const http::request& request) {
+    const std::lock_guard lock{mutex};
+    if (request.method != "PUT") {
+      auto made = http::response::json(200, "7");
+      made.headers.add("x-inngest-sdk", "test");
+      return made;
+    }
+    ++asked;
+    if (state == 0) return http::response::json(503, R"("not yet")");
+    auto functions = app.registration()["functions"];
+    if (state == 2) functions[0]["id"] = "app-g";
+    auto made = http::response::json(200, json{{"app_id", "app"}, {"functions", functions}}.dump());
+    made.headers.add("x-inngest-sync-kind", "in_band");
+    return made;
+  };
+  server::server_options options{.apps = {app.url()}, .app_interval = 5ms};
+  options.observer.on_diagnostic = [&](const std::string& text, const run_id&) {
+    const std::lock_guard lock{mutex};
+    told.push_back(text);
+    changed.notify_all();
+  };
+  {
+    server_world world{options};
+    const auto is_told = [&](const std::string& part, int next) {
+      std::unique_lock lock{mutex};
+      changed.wait(lock, [&] { return !told.empty() && told.back().find(part) != std::string::npos; });
+      state = next;
+    };
+    is_told("status 503", 1);
+    is_told("app \"app\" at " + app.url() + " has registered, with 1 function", 2);
+    BOOST_TEST(world.ended(world.start({{"n", 1}}))["output"] == 7);
+    const auto is_known = [&] {
+      const auto known = world.server().runtime().functions();
+      return std::ranges::any_of(known, [](const function_info& fn) { return fn.id == "app-g" && fn.is_registered; });
+    };
+    while (!is_known()) std::this_thread::yield();
+  }
+  BOOST_TEST(asked > 2);
+  BOOST_TEST(told.size() == 2U);  // each once
+  const testing::temporary_directory directory;
+  const auto refusal = [&](std::vector<std::string> apps, duration interval) -> std::string {
+    try {
+      caesura::server::server{{.directory = directory.path(), .port = 0, .apps = std::move(apps), .app_interval = interval}};
+    } catch (const error& e) {
+      return e.what();
+    }
+    return {};
+  };
+  BOOST_TEST(refusal({"127.0.0.1:3000"}, 5s).find("127.0.0.1:3000") != std::string::npos);
+  BOOST_TEST(refusal({app.url()}, 0s).find("app_interval") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_server_that_stops_gives_up_on_an_app_that_does_not_answer, *boost::unit_test::timeout(60)) {
+  std::promise<void> is_asked;
+  std::promise<void> may_answer;
+  std::once_flag once;
+  fake_app app{nullptr};
+  app.answer_instead = [&, gate = may_answer.get_future().share()](const http::request&) {
+    std::call_once(once, [&] { is_asked.set_value(); });
+    gate.wait();
+    return http::response::json(200, "{}");
+  };
+  {
+    server_world world{{.apps = {app.url()}}};
+    is_asked.get_future().wait();
+  }
+  may_answer.set_value();
+}
+
+BOOST_AUTO_TEST_CASE(a_registration_without_functions_takes_none_away) {
+  fake_app app{[](const json&) { return 1; }};
+  server_world world;
+  world.ask("POST", "/fn/register", app.registration());
+  const auto refused = world.ask("POST", "/fn/register", {{"appName", "app"}});
+  BOOST_TEST(refused.status == 400);
+  BOOST_TEST(refused.text.find("functions is missing") != std::string::npos, refused.text);
+  BOOST_TEST(world.ended(world.start({{"n", 1}}))["status"] == "Completed");
+}
+
+BOOST_AUTO_TEST_CASE(steps_are_known_by_their_names_where_ids_are_hashes) {
+  std::atomic<int> calls = 0;
+  fake_app app{[&](const json& call) -> json {
+    const auto done = call["steps"].size();
+    if (done == 3) return ++calls;
+    const char* const names[] = {"charge", "twice", "twice"};
+    return json::array({{{"op", "StepRun"}, {"id", "h" + std::to_string(done)}, {"displayName", names[done]}, {"data", done}}});
+  }};
+  server_world world;
+  world.ask("POST", "/fn/register", app.registration());
+  const auto run = world.start({{"n", 1}});
+  world.ended(run);
+  BOOST_TEST(world.ask("GET", "/v1/runs/" + run + "/explain").text.find("step \\\"charge\\\" completed") != std::string::npos);
+  const auto replay = [&](const json& step) { return world.ask("POST", "/v1/runs/" + run + "/replay", {{"from_step", step}}); };
+  const auto again = replay("charge");
+  BOOST_REQUIRE_EQUAL(again.status, 200);
+  BOOST_TEST(world.ended(again.body["data"]["run_id"])["output"] == 2);
+  BOOST_TEST(replay("h1").status == 200);
+  BOOST_TEST(replay(nullptr).status == 200);
+  const auto ambiguous = replay("twice");
+  BOOST_TEST(ambiguous.status == 400);
+  BOOST_TEST(ambiguous.text.find("several steps named") != std::string::npos, ambiguous.text);
+  const std::string function = world.ask("GET", "/v1/runs/" + run).body["data"]["function_id"];
+  BOOST_TEST(world.ask("GET", "/v1/runs?function_id=" + function).body["data"].size() == 4U);
+  BOOST_TEST(world.ask("GET", "/v1/runs?function_id=app-f").body["data"].size() == 4U);
+}
+
 BOOST_AUTO_TEST_CASE(events_with_one_seed_are_accepted_once_and_an_array_is_accepted_whole_or_not_at_all) {
   server_world world;
   const json events = json::array({{{"name", "a"}, {"data", json::object()}}, {{"name", "b"}, {"data", json::object()}}});

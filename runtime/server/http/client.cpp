@@ -10,6 +10,10 @@
 
 #include <boost/intrusive/list.hpp>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <array>
 #include <deque>
@@ -56,6 +60,22 @@ namespace {
 using clock = std::chrono::steady_clock;
 using boost::system::error_code;
 using net::ip::tcp;
+
+// A call may take hours, during which nothing comes: of a peer whose machine or network is gone only the system's own probes tell, after a minute and a half.
+void notice_gone_peer(int socket) noexcept {
+  constexpr int on = 1;
+  constexpr int idle_seconds = 30;
+  constexpr int between_seconds = 15;
+  constexpr int probes = 4;
+  // What the system does not take leaves the call's timeout.
+  (void)::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  (void)::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof idle_seconds);
+  (void)::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &between_seconds, sizeof between_seconds);
+  (void)::setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+  // While it has not acknowledged what was sent, there are no probes, and the system would send it again for a quarter of an hour.
+  constexpr unsigned unacknowledged_ms = 90'000;
+  (void)::setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
+}
 
 // By when they are due. Those of one timeout are due as they began, so that a call is put behind the others.
 using call_list = boost::intrusive::list<client_call, boost::intrusive::constant_time_size<false>>;
@@ -219,6 +239,12 @@ class client::core : public std::enable_shared_from_this<client::core> {
 
   void find_link(const call_ptr& one) {
     pool& origin = pool_of(*one);
+    // What has come while nobody asked is no answer to this.
+    while (!origin.idle.empty() && has_something_to_read(*origin.idle.back())) {
+      origin.idle.back()->close();
+      origin.idle.pop_back();
+      --origin.links;
+    }
     if (!origin.idle.empty()) {
       const link_ptr kept = std::move(origin.idle.back());
       origin.idle.pop_back();
@@ -231,6 +257,10 @@ class client::core : public std::enable_shared_from_this<client::core> {
     }
   }
 
+  static bool has_something_to_read(const link& idle) {
+    error_code ec;
+    return idle.socket.available(ec) > 0 || ec;
+  }
   static void attach(const link_ptr& used, const call_ptr& one) {
     used->current = one;
     one->used = used;
@@ -260,16 +290,33 @@ class client::core : public std::enable_shared_from_this<client::core> {
                                  [this, self = shared_from_this(), one, made, timer](const error_code& ec) { after_connect(one, made, timer, ec); });
       return;
     }
-    const auto resolver = std::make_shared<tcp::resolver>(loop_.io);
-    resolver->async_resolve(where.host, std::to_string(where.port), tcp::resolver::numeric_service,
-                            [this, self = shared_from_this(), one, made, timer, resolver](const error_code& ec, const tcp::resolver::results_type& found) {
-                              if (!is_current(one, made)) return;
-                              if (ec) return fail_connect(one, ec.message());
-                              net::async_connect(made->socket, found,
-                                                 [this, self = shared_from_this(), one, made, timer](const error_code& failed, const tcp::endpoint&) {
-                                                   after_connect(one, made, timer, failed);
-                                                 });
-                            });
+    made->resolver.emplace(loop_.io);
+    made->resolver->async_resolve(where.host, std::to_string(where.port), tcp::resolver::numeric_service,
+                                  [this, self = shared_from_this(), one, made, timer](const error_code& ec, const tcp::resolver::results_type& found) {
+                                    if (!is_current(one, made)) return;
+                                    if (ec) return fail_connect(one, ec.message());
+                                    connect_next(one, made, timer, found, found.begin());
+                                  });
+  }
+
+  // One address after the other. Each has its share of the time that is left, so that one from which nothing comes leaves some to the next.
+  void connect_next(const call_ptr& one, const link_ptr& made, const std::shared_ptr<net::steady_timer>& timer, const tcp::resolver::results_type& found,
+                    tcp::resolver::results_type::const_iterator at) {
+    const auto share = (timer->expiry() - clock::now()) / std::max<std::ptrdiff_t>(std::distance(at, found.end()), 1);
+    const auto patience = std::make_shared<net::steady_timer>(loop_.io, share);
+    patience->async_wait([one, made](const error_code& ec) {
+      error_code ignored;  // its connect ends as cancelled
+      if (!ec && is_current(one, made) && made->head.empty()) made->socket.cancel(ignored);
+    });
+    const tcp::endpoint address = *at++;
+    made->socket.async_connect(address, [this, self = shared_from_this(), one, made, timer, patience, found, at](const error_code& ec) {
+      patience->cancel();
+      if (!is_current(one, made)) return;
+      if (!ec || at == found.end()) return after_connect(one, made, timer, ec);
+      error_code ignored;  // the next one is opened anew
+      made->socket.close(ignored);
+      connect_next(one, made, timer, found, at);
+    });
   }
 
   void after_connect(const call_ptr& one, const link_ptr& made, const std::shared_ptr<net::steady_timer>& timer,
@@ -278,6 +325,7 @@ class client::core : public std::enable_shared_from_this<client::core> {
     if (ec) return fail_connect(one, ec.message());
     error_code ignored;  // slower without it, nothing else
     made->socket.set_option(tcp::no_delay{true}, ignored);
+    notice_gone_peer(made->socket.native_handle());
     made->socket.non_blocking(true, ignored);
     if (!made->tls) {
       timer->cancel();

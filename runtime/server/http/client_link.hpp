@@ -58,11 +58,13 @@ class link {
   // What was under way ends soon, and finds it closed.
   void close() {
     is_closed = true;
+    if (resolver) resolver->cancel();   // one lookup at a time is under way; those behind it never begin
     boost::system::error_code ignored;  // it is not used any more
     socket.close(ignored);
   }
 
   net::ip::tcp::socket socket;
+  std::optional<net::ip::tcp::resolver> resolver;  // while the name of a host is looked up, and after
   std::unique_ptr<ssl::stream<net::ip::tcp::socket&>> tls;
   boost::beast::flat_buffer buffer;
   pool* home{nullptr};            // which counts it until it is closed

@@ -147,8 +147,10 @@ void connection::after_header() {
 }
 
 void connection::send_continue() {
+  is_continuing_ = true;
   head_ = "HTTP/1.1 100 Continue\r\n\r\n";
   net::async_write(socket_, net::buffer(head_), [self = shared_from_this()](const error_code& ec, std::size_t) {
+    self->is_continuing_ = false;
     self->guard([&] {
       if (ec) {
         self->close();
@@ -229,7 +231,8 @@ void connection::write(response answer) {
   phase_ = phase::writing;
   head_ = make_head(answer, registry_->options.extra_headers, {traits_, is_closing_});
   body_ = traits_.is_head || has_no_body(answer.status) ? std::string{} : std::move(answer.body);
-  set_deadline(registry_->options.write_timeout);
+  constexpr std::size_t bytes_a_timeout = 1024 * 1024;  // whoever reads no faster than that is slow
+  set_deadline(registry_->options.write_timeout * (1 + body_.size() / bytes_a_timeout));
   head_and_body left{net::buffer(head_), net::buffer(body_)};
   error_code ec;
   if (write_at_once(socket_, left, ec)) return after_write(ec);
@@ -361,7 +364,7 @@ void connection::wait_for_deadline() {
 
 void connection::on_deadline() {
   if (phase_ == phase::idle && reader_->buffer.size() > 0) phase_ = phase::receiving;  // a part of a header
-  if (phase_ != phase::receiving) return close();
+  if (phase_ != phase::receiving || is_continuing_) return close();  // who does not read gets no answer either
   // Every read from here on ends at once, also one that is about to start; the answer can still be written.
   is_late_ = true;
   error_code ignored;  // not connected any more: the read has ended anyway

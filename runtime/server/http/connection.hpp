@@ -144,6 +144,7 @@ class connection : public std::enable_shared_from_this<connection> {
   std::optional<std::chrono::steady_clock::time_point> timer_at_;
   phase phase_{phase::idle};
   bool is_late_{false};
+  bool is_continuing_ = false;  // "100 Continue" is being written
   bool has_answered_{false};
   bool is_closing_{false};  // behind the answer
   request_traits traits_;

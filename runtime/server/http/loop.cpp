@@ -57,6 +57,7 @@ void loop::core::run() {
         do_what_is_ready();
       }
       for (auto& work : std::exchange(last, {})) work();
+      if (io.stopped()) io.restart();  // it had run out of work, and this may have posted some
     } else if (io.run_one() == 0) {
       return;
     }

@@ -97,6 +97,7 @@ std::variant<url, std::string> parse_url(std::string_view text) {
 }
 
 std::optional<url> resolve_on_origin(const url& base, std::string_view location) {
+  if (location.empty()) return std::nullopt;
   std::string text;
   if (location.starts_with("//")) {
     text = std::string{base.is_https ? "https:" : "http:"} + std::string{location};
@@ -111,7 +112,9 @@ std::optional<url> resolve_on_origin(const url& base, std::string_view location)
   }
   auto parsed = parse_url(text);
   auto* const found = std::get_if<url>(&parsed);
-  if (found == nullptr || found->origin() != base.origin()) return std::nullopt;
+  if (found == nullptr) return std::nullopt;
+  const bool is_upgrade = found->host == base.host && found->is_https && !base.is_https;
+  if (found->origin() != base.origin() && !is_upgrade) return std::nullopt;
   return std::move(*found);
 }
 
