@@ -146,7 +146,7 @@ void order_run_ahead(const caf::actor& run, order_run message) {
 
 caf::actor spawn_run(caf::actor_system& system, const run_actor_parts& parts, caf::actor router, activate order,
                      std::shared_ptr<start_gate> gate) {
-  auto start = std::make_shared<run_start>(run_start{parts, std::move(router), std::move(order), std::move(gate), parts.count->enter()});
+  auto start = std::make_shared<run_start>(run_start{parts, std::move(router), std::move(order), std::move(gate), parts.count ? parts.count->enter() : nullptr});
   auto handle = system.spawn<caf::lazy_init + caf::hidden>(run_behavior, std::move(start));
   caf::anon_send(handle, run_envelope{std::make_shared<run_letter>()});
   return handle;

@@ -37,7 +37,7 @@ struct run_actor_parts {
   storage::store* store{nullptr};
   const actors::limits* limits{nullptr};
   step_executor* steps{nullptr};
-  std::shared_ptr<actor_count> count{};
+  std::shared_ptr<actor_count> count{};  // null: who ends the actor system waits for them all
 };
 
 // Spawns the actor of one activation and tells it to begin. It ends by itself.

@@ -138,7 +138,7 @@ void runtime_state::start_router(std::vector<function> functions) {
                               .diagnosed = [this](const actors::diagnostic& d) { observers_.tell_diagnostic(d.text, d.run); }},
                  .watch = environment_ != nullptr ? environment_->watch : actors::order_watch{},
                  .seed = seed + 1,
-                 .runs = runs_,
+                 .runs = options_.actor_system != nullptr ? runs_ : nullptr,
                  .post_last = options_.executor == nullptr ? std::function<void(std::function<void()>)>{}
                                                            : [to = options_.executor](std::function<void()> work) { to->post_last(std::move(work)); },
                  .is_detached = environment_ == nullptr && options_.executor == nullptr});

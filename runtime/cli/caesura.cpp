@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "runtime/cli/commands.hpp"
+#include "runtime/cli/output.hpp"
 #include "runtime/server/http/signature.hpp"
 
 namespace caesura::cli {
@@ -38,7 +39,7 @@ int main(int argc, char** argv) {
     constexpr int bad_usage = 2;
     return app.exit(e) == 0 ? 0 : bad_usage;
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "caesura: %s\n", e.what());
+    std::fprintf(stderr, "caesura: %s\n", printable_lines(e.what()).c_str());
     return 1;
   }
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {

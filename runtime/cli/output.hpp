@@ -25,6 +25,8 @@ class table {
 [[nodiscard]] std::string member(const nlohmann::json& object, const char* name);
 // On one line, and without what would control a terminal: U+FFFD stands for it.
 [[nodiscard]] std::string printable(const std::string& text);
+// The same, on as many lines as it has.
+[[nodiscard]] std::string printable_lines(const std::string& text);
 // So many bytes at most; no character is cut.
 [[nodiscard]] std::string start_of(const std::string& text, std::size_t bytes);
 // "1 run", "12 runs"

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "runtime/cli/commands.hpp"
+#include "runtime/cli/output.hpp"
 #include "runtime/server/server.hpp"
 
 namespace caesura::cli {
@@ -42,7 +43,7 @@ void add_serve(CLI::App& app, common& at) {
   const auto options = std::make_shared<server::server_options>();
   const auto retry_interval = std::make_shared<std::string>();
   const auto app_interval = std::make_shared<std::string>("5s");
-  options->observer.on_diagnostic = [](const std::string& text, const run_id&) { std::fprintf(stderr, "%s\n", text.c_str()); };
+  options->observer.on_diagnostic = [](const std::string& text, const run_id&) { std::fprintf(stderr, "%s\n", printable_lines(text).c_str()); };
   command->add_option("--dir", options->directory, "The directory of the store; made when it is missing")
       ->envname("CAESURA_DIRECTORY")
       ->type_name("DIRECTORY")

@@ -224,6 +224,16 @@ BOOST_FIXTURE_TEST_CASE(cancel_answers_what_it_found, reminder_world) {
   BOOST_TEST(runtime().cancel(run_id{}) == cancel_outcome::unknown_run);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_cancel_of_what_has_failed_says_so, world) {
+  open({{.id = "f", .triggers = {{.event = "go"}}, .body = [](context) -> task<> {
+           throw std::runtime_error{"broken"};
+           co_return;
+         }}});
+  const auto failed = start({.name = "go"});
+  run();
+  BOOST_TEST(runtime().cancel(failed) == cancel_outcome::already_failed);
+}
+
 BOOST_FIXTURE_TEST_CASE(the_first_reason_stays, reminder_world) {
   open_all();
   const auto run_of = start(created("t-1"));
@@ -366,6 +376,26 @@ BOOST_FIXTURE_TEST_CASE(a_run_cancels_itself_by_an_event_that_is_worked_off_in_s
 }
 
 // Found by the simulation: whether the parent or the later event was told depended on who had touched the child in between.
+BOOST_FIXTURE_TEST_CASE(what_starts_a_run_does_not_cancel_it_and_the_next_one_of_its_name_does, world) {
+  for (const bool in_slices : {false, true}) {
+    BOOST_TEST_CONTEXT((in_slices ? "in slices" : "at once")) {
+      environment().adjust_limits = [=](actors::limits& limits) {
+        if (in_slices) limits.sweep_threshold = 0;
+      };
+      open({{.id = "f", .triggers = {{.event = "go"}}, .cancel_on = {{.event = "go"}}, .body = [](context step) -> task<> { co_await step.sleep_for("nap", days{1}); }}});
+      const auto first = runtime().send({.name = "go"});
+      run();
+      BOOST_TEST(status(first.runs.at(0)) == run_status::sleeping);
+      BOOST_TEST(!runtime().explain(first.id, first.runs.at(0)).rules.at(0).applies);
+      const auto second = start({.name = "go"});
+      run();
+      BOOST_TEST(status(first.runs.at(0)) == run_status::cancelled);
+      BOOST_TEST(status(second) == run_status::sleeping);
+      close();
+    }
+  }
+}
+
 BOOST_FIXTURE_TEST_CASE(a_child_is_cancelled_with_its_parent_before_a_later_event_asks_it, world) {
   environment().adjust_limits = [](actors::limits& limits) {
     limits.sweep_threshold = 2;

@@ -261,6 +261,21 @@ BOOST_FIXTURE_TEST_CASE(finished_and_failed_events_carry_result_and_error, world
   BOOST_TEST(failed["data"]["_inngest"]["status"] == "Failed");
 }
 
+BOOST_FIXTURE_TEST_CASE(a_finished_event_is_emitted_if_somebody_listens_for_it, world) {
+  int heard = 0;
+  const function works{.id = "works", .triggers = {{.event = "go"}}, .body = [](context) -> task<> { co_return; }};
+  const auto emitted = [&] { return runtime().list_events({.name = "inngest/function.finished"}).events.size(); };
+  open({works});
+  start({.name = "go"});
+  run();
+  BOOST_TEST(emitted() == 0U);
+  close();
+  open({works, counting("listener", {{.event = "inngest/function.finished", .when = "event.data.function_id == 'works'"}}, heard)});
+  start({.name = "go"});
+  run();
+  BOOST_TEST(heard == 1);
+}
+
 BOOST_FIXTURE_TEST_CASE(system_events_never_start_the_function_they_are_about, world) {
   int count = 0;
   open({counting("self", {{.event = "go"}, {.event = "inngest/function.finished"}}, count)});

@@ -442,6 +442,32 @@ BOOST_FIXTURE_TEST_CASE(a_wait_gets_what_came_since_the_record_before_it, steps_
   BOOST_TEST((runtime().result<std::vector<std::string>>(run_of) == std::vector<std::string>{"first", "second", "nothing"}));
 }
 
+BOOST_FIXTURE_TEST_CASE(a_wait_behind_a_child_gets_what_came_while_its_run_stood_in_the_queue, steps_world) {
+  options().live_runs = 1;
+  open({{.id = "parent",
+         .triggers = {{.event = "go"}},
+         .body = [](context step) -> task<bool> {
+           co_await step.invoke<>("call", "child", nlohmann::json::object());
+           co_return (co_await step.wait_for_event("ping").timeout(1h)).has_value();
+         }},
+        {.id = "child", .triggers = {}, .body = [](context step) -> task<> { co_await step.sleep_for("nap", 1h); }},
+        {.id = "blocker", .triggers = {{.event = "block"}}, .body = [](context step) -> task<> { co_await step.run("work", [] {}); }}});
+  const auto parent = start({.name = "go"});
+  run();
+  start({.name = "block"});
+  settle();  // has the one place; its step has not been executed
+  set_clock(now() + 2h);
+  environment().fire_timers();
+  settle();
+  BOOST_REQUIRE(status(parent) != run_status::completed);
+  // The child ends once there is a place, and its parent stands behind what has come by then.
+  execute_step();
+  settle();
+  runtime().send({.name = "ping"});
+  advance(days{1});
+  BOOST_TEST(status(parent) == run_status::completed);
+}
+
 BOOST_FIXTURE_TEST_CASE(the_first_wait_of_a_run_gets_what_came_since_it_started, steps_world) {
   open_one([](context step) -> task<std::string> {
     const auto e = co_await step.wait_for_event("go").timeout(1h);

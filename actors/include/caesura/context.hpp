@@ -584,7 +584,8 @@ class context {
     return {*driver_, std::make_unique<detail::wait_operation>(name)};
   }
 
-  // Waits for a signal: what runtime::send_signal sends to the one run that waits for this name, from the record of the step before on. One run at most
+  // Waits for a signal: what runtime::send_signal sends to the one run that waits for this name by then: behind a step from its record on, behind a sleep, a wait or a child
+  // from when the body has come to it. One run at most
   // waits for a signal; when another does, this run fails with signal_conflict_error, and not into the body, unless it is to take the other's place. A
   // name has at most 240 bytes. `auto answer = co_await step.wait_for_signal("approval/o-17").timeout(24h);`
   signal_awaiter wait_for_signal(std::string_view name) const {

@@ -9,7 +9,7 @@
 namespace caesura {
 
 // What a program may want to see of its runtime. The functions are called on a thread of their own (with options.executor on its thread, without a queue), one at a
-// time, over a queue of 10,000 entries; what does not fit is dropped and counted, and the count is told with the next diagnostic. They may take their time,
+// time, over a queue of 10,000 entries; what does not fit is dropped and counted, and the count is told as a diagnostic once the queue is empty. What they throw is dropped. They may take their time,
 // but may not destroy the runtime.
 struct observer {
   std::function<void(const run_info&)> on_run_ended{};

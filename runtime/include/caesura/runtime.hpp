@@ -57,7 +57,7 @@ struct event_info {
 
 enum class system_events : std::uint8_t {
   included,
-  left_out,  // those whose names begin with "inngest/" or "caesura/": of runs, signals, invocations over HTTP
+  left_out,  // of runs ("inngest/…"), signals ("caesura/signal:…") and invocations over HTTP ("caesura/invoke:…")
 };
 
 // Which events are meant: those that every given part lets through.
