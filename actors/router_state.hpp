@@ -26,6 +26,7 @@
 #include "actors/expression/expression.hpp"
 #include "actors/limits.hpp"
 #include "actors/listener_index.hpp"
+#include "actors/passed_events.hpp"
 #include "actors/undo_log.hpp"
 #include "storage/id_generator.hpp"
 #include "storage/records.hpp"
@@ -323,6 +324,7 @@ struct router_state {
   std::unordered_map<std::uint64_t, std::shared_ptr<const definition>> definitions{};
   std::unordered_map<std::string, expression::compiled> wait_rules{};  // by text
   listener_index listeners{};
+  passed_events passed{};
   absl::btree_set<std::pair<time_point, run_id>> timers{};
   absl::btree_set<std::pair<time_point, std::uint64_t>> ticks{};  // of cron triggers, by the key of their flow record
   std::unordered_map<std::uint64_t, cron_place> crons{};           // those of the present functions

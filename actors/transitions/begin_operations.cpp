@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <bitset>
+#include <functional>
 #include <utility>
 
 #include "actors/planted_faults.hpp"
@@ -57,24 +58,23 @@ class beginning {
 
   // Of several of which the first decides: the wait whose event came first is first, wherever it stands among them. Null: none has come.
   const operation_request* first_decided(const std::vector<operation_request>& requests) {
-    const operation_request* first = nullptr;
-    std::optional<event_id> at;
+    std::optional<storage::event_record> trigger;
     for (const auto& request : requests) {
-      if (request.kind != step_kind::wait_for_event || earlier(request) != nullptr) continue;
+      if (request.kind != step_kind::wait_for_event || earlier(request) != nullptr || end_of(request) <= now_.now) continue;
       const auto from = looks_from(request);
       if (!from) continue;
       try {
-        const auto trigger = find_trigger();
-        const scope_of scope{trigger};
-        const auto seen = look(request, *from, scope);
-        if (!seen.found || (at && *at < seen.found->id)) continue;
-        first = &request;
-        at = seen.found->id;
+        if (!trigger) trigger = find_trigger();
+        const scope_of scope{*trigger};
+        auto seen = look(request, *from, scope);
+        if (!seen.found || (first_ != nullptr && first_seen_.found->id < seen.found->id)) continue;
+        first_ = &request;
+        first_seen_ = std::move(seen);
       } catch (const error& e) {
         if (e.code() != errc::invalid_expression) throw;
       }
     }
-    return first;
+    return first_;
   }
 
   // Nothing but rows that were finished before is kept of it.
@@ -125,6 +125,11 @@ class beginning {
   [[nodiscard]] std::vector<step_info> take_rows() { return std::move(rows_); }
 
  private:
+  struct look_back {
+    std::optional<storage::event_record> found{};
+    bool is_beyond{false};  // there were more than are looked at
+  };
+
   // An operation was finished while the body was on its way to it, again or still: its row is on the way to the actor. It may stand anywhere, even
   // before rows that the actor knows.
   void read_late_rows(const std::vector<operation_request>& requests) {
@@ -171,7 +176,7 @@ class beginning {
       after_.pending.push_back(*before);
       return;
     }
-    const time_point due = request.until ? *request.until : saturated(now_.now, request.delay.value_or(longest_wait));
+    const auto due = end_of(request);
     if (due <= now_.now) {
       finish({.id = request.step, .kind = step_kind::wait_for_event, .started_at = now_.now, .ended_at = now_.now, .name = request.name});
       return;
@@ -183,6 +188,8 @@ class beginning {
       fail(request, e.what());
     }
   }
+
+  time_point end_of(const operation_request& wait) const { return wait.until ? *wait.until : saturated(now_.now, wait.delay.value_or(longest_wait)); }
 
   void register_wait(const operation_request& request, time_point due) {
     const auto waits = slots_.count();
@@ -264,9 +271,11 @@ class beginning {
       refuse(request, invoke_error::paused, "function \"" + request.function + "\" is paused");
     } else if (before_->nesting >= now_.state.limits.nesting) {
       refuse(request, invoke_error::failed, "runs invoke runs " + std::to_string(now_.state.limits.nesting) + " deep; that is the limit");
-    } else if (const auto bytes = request.data.bytes().size() + (request.user.is_null() ? 0 : request.user.bytes().size()) + request.version.size(); bytes > now_.state.limits.event_bytes) {
+    } else if (const auto bytes = request.data.bytes().size(); bytes > now_.state.limits.event_bytes) {
       refuse(request, invoke_error::failed, "the data for \"" + request.function + "\" has " + std::to_string(bytes) +
                                                 " bytes; the limit is " + std::to_string(now_.state.limits.event_bytes));
+    } else if (const auto fault = fault_of(event{.name = "invoked", .data = request.data.is_object() ? request.data : document{}, .user = request.user, .version = request.version}, now_.state.limits)) {
+      refuse(request, invoke_error::failed, *fault);
     } else {
       invokes_.push_back(&request);
     }
@@ -323,25 +332,52 @@ class beginning {
     return before_->events.empty() ? from : std::max(from, before_->events.back());
   }
 
-  struct look_back {
-    std::optional<storage::event_record> found{};
-    bool is_beyond{false};  // there were more than are looked at
-  };
   look_back look(const operation_request& request, const event_id& from, const scope_of& trigger) {
     look_back seen;
     const auto& rule = now_.state.wait_rule(request.when);
-    std::size_t looked_at = 0;
-    const auto look_at = [&](const storage::event_record& record) {
-      if (record.id <= from) return true;
-      seen.is_beyond = ++looked_at > now_.state.limits.look_back_events;
-      if (seen.is_beyond) return false;
+    const auto limit = now_.state.limits.look_back_events;
+    const auto is_meant = [&](const storage::event_record& record) {
       const scope_of incoming{record};
-      const auto verdict = rule.is_always_true() ? expression::verdict{.matches = true} : rule.matches(*trigger, &*incoming);
-      if (verdict.matches) seen.found = record;
-      return !seen.found;
+      return rule.is_always_true() || rule.matches(*trigger, &*incoming).matches;
     };
-    now_.tx.each_event_named(request.event, from, look_at, now_.tell_damage());
+    if (const auto& conjunct = rule.conjunct()) {
+      look_up(request, *conjunct, key_of(rule, *trigger), from, [&](const storage::event_record& record) {
+        if (is_meant(record)) seen.found = record;
+        return !seen.found;
+      }, seen.is_beyond);
+      return seen;
+    }
+    std::size_t looked_at = 0;
+    now_.tx.each_event_named(request.event, from, [&](const storage::event_record& record) {
+      if (record.id <= from) return true;
+      seen.is_beyond = ++looked_at > limit;
+      if (seen.is_beyond) return false;
+      if (is_meant(record)) seen.found = record;
+      return !seen.found;
+    }, now_.tell_damage());
     return seen;
+  }
+
+  // Visits the events behind `from` of which the rule's comparison holds, until the visitor has enough.
+  void look_up(const operation_request& request, const expression::index_conjunct& path, const storage::listener_key& key, const event_id& from,
+               const std::function<bool(const storage::event_record&)>& visit, bool& is_beyond) {
+    if (key.how != storage::listener_key::mode::hashed) return;  // it compares with what the run's own event lacks
+    const auto limit = now_.state.limits.look_back_events;
+    auto& passed = now_.state.passed;
+    const auto read = [&](const event_id& behind, const std::function<bool(const storage::event_record&)>& take) {
+      now_.state.undo.add([&passed] { passed.forget(); });
+      now_.tx.each_event_named(request.event, behind, take, now_.tell_damage());
+    };
+    const auto events = passed.behind(request.event, path, from, limit, read);
+    is_beyond = events.size() > limit;
+    for (const auto& one : events.first(std::min(events.size(), limit))) {
+      if (one.hash != key.hash) continue;
+      const auto record = read_sound(now_, [&] { return now_.tx.find_event(one.id); }, std::nullopt);
+      if (record && !visit(*record)) {
+        is_beyond = false;
+        return;
+      }
+    }
   }
 
   // Gives the wait an event that came before it. True when it is finished by that, or fails.
@@ -355,7 +391,7 @@ class beginning {
       fail(request, "look_back " + *purged);
       return true;
     }
-    const auto seen = look(request, *from, trigger);
+    const auto seen = &request == first_ ? std::move(first_seen_) : look(request, *from, trigger);
     if (seen.found) {
       consume(after_, *seen.found);
       finish({.id = request.step,
@@ -373,9 +409,9 @@ class beginning {
       return true;
     }
     // Whoever could not go on for so long waits for what is to come.
-    if (purged) now_.say_once("run " + text_of(before_->id) + ", wait \"" + request.step + "\" " + *purged, before_->id);
+    if (purged) now_.say("run " + text_of(before_->id) + ", wait \"" + request.step + "\" " + *purged, before_->id);
     if (seen.is_beyond) {
-      now_.say_once("run " + text_of(before_->id) + ", wait \"" + request.step + "\" has looked at " + text + ", and more have come since the step before, while the run could not go on", before_->id);
+      now_.say("run " + text_of(before_->id) + ", wait \"" + request.step + "\" has looked at " + text + ", and more have come since the step before, while the run could not go on", before_->id);
     }
     return false;
   }
@@ -422,6 +458,8 @@ class beginning {
   std::vector<const operation_request*> invokes_;
   std::vector<const operation_request*> sends_;
   std::vector<step_info> rows_;
+  const operation_request* first_{nullptr};  // of an `any`: what first_decided has found
+  look_back first_seen_;
   event_id latest_found_{};  // of those that a wait was given although they came before it
 };
 

@@ -77,7 +77,7 @@ void cancel(const common& at, const cancel_options& given) {
     }
     if (!is_confirmed("Cancel " + counted(count, "run") + " of " + given.which.function + "?")) throw std::runtime_error{"nothing was cancelled"};
   }
-  request["dry_run"] = false;
+  request.erase("dry_run");  // what only decides is not asked where a preview would be
   auto job = ask(server, given, request);
   if (!given.is_left_alone) job = watch(server, std::move(job));
   at.as_json ? print_json(job) : given.is_left_alone ? print(member(job, "id") + "\n") : tell(job);

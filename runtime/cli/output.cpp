@@ -81,7 +81,25 @@ std::string member(const json& object, const char* name) {
 std::string counted(std::uint64_t count, const std::string& noun) { return std::to_string(count) + " " + noun + (count == 1 ? "" : "s"); }
 
 void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
-void print_json(const json& value) { print(value.dump(1) + "\n"); }
+// What controls a terminal is escaped, as JSON allows and dump does for most of it.
+void print_json(const json& value) {
+  const auto text = value.dump(1);
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0U;
+    if (byte == 0x7FU) {
+      out += "\\u007f";
+    } else if (byte == 0xC2U && next < 0xA0U) {
+      constexpr const char* digits = "0123456789abcdef";
+      out.append("\\u00").append(1, digits[next >> 4U]).append(1, digits[next & 0xFU]);
+      ++i;
+    } else {
+      out += text[i];
+    }
+  }
+  print(out + "\n");
+}
 
 void print_members(const json& object) {
   std::vector<std::pair<std::string, std::string>> lines;

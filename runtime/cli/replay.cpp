@@ -83,7 +83,9 @@ void replay(common& at, const replay_options& given) {
   if (no.empty()) return;
   std::string text = member(no[0], "error");
   if (text.find(member(no[0], "run_id")) == std::string::npos) text = "run " + member(no[0], "run_id") + ": " + text;
-  if (runs.size() > 1) text = counted(no.size(), "run") + " of " + std::to_string(runs.size()) + " could not be replayed; " + text;
+  if (done.contains("stopped")) {
+    text = "after " + counted(done["replayed"].size(), "run") + " of " + std::to_string(runs.size()) + " the server was not to be reached, and the others were not tried: " + member(no.back(), "error");
+  } else if (runs.size() > 1) text = counted(no.size(), "run") + " of " + std::to_string(runs.size()) + " could not be replayed; " + text;
   throw std::runtime_error{text};
 }
 

@@ -187,7 +187,10 @@ bool may_wait(const request& asked) {
 }
 
 bool may_take_long(const request& asked) {
-  return std::ranges::any_of(table, [&](const entry& one) { return one.takes_long && one.where.method == asked.method && match(one.where.path, asked.target); });
+  const auto is_asked = [&](const entry& one) { return one.takes_long && one.where.method == asked.method && match(one.where.path, asked.target); };
+  const auto* const found = std::ranges::find_if(table, is_asked);
+  // A bulk cancel only decides; a preview looks.
+  return found != table.end() && (found->where.path != "/v1/cancellations" || asked.body.find("dry_run") != std::string::npos);
 }
 
 std::vector<route> routes() {

@@ -70,7 +70,7 @@ class app_link {
   bool is_closing_ = false;
 };
 
-// Drives the runs of one function of an app, also those that began before the app moved. The link outlives it. Any thread.
+// Drives the runs of one function of an app, also those that began before the app moved. Makes no calls once the link is gone. Any thread.
 class app_caller final : public remote::caller {
  public:
   app_caller(const std::string& url, app_link& link) : link_{link} { move_to(url); }

@@ -9,6 +9,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "storage/directory_lock.hpp"
+
 namespace caesura::server {
 
 namespace {
@@ -31,12 +33,7 @@ void write_durably(const std::string& path, const std::string& text) {
   ::close(file);
   if (!is_whole) throw cannot("written", fresh);
   if (::rename(fresh.c_str(), path.c_str()) != 0) throw cannot("put into place", path);
-  const int directory = ::open(std::filesystem::path{path}.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const bool is_synced = directory >= 0 && ::fsync(directory) == 0;
-  const int why = errno;
-  if (directory >= 0) ::close(directory);
-  errno = why;
-  if (!is_synced) throw cannot("put into place for good", path);
+  storage::sync_directory(std::filesystem::path{path}.parent_path().string());
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "runtime/server/app_sync.hpp"
 
+#include <algorithm>
 #include <ctime>
 #include <memory>
 #include <optional>
@@ -19,7 +20,7 @@ using nlohmann::json;
 
 }  // namespace
 
-synced_app take_sync(const api_parts& parts, const std::string& url, const http::outcome& outcome) try {
+synced_app take_sync(const api_parts& parts, const std::string& url, const http::outcome& outcome, const std::vector<std::string>& asked) try {
   const auto* told = std::get_if<http::response>(&outcome);
   if (told == nullptr) throw refusal{502, "the app could not be asked: " + std::get<http::failure>(outcome).text};
   if (told->status != 200) throw refusal{502, "the app at " + url + " answered with status " + std::to_string(told->status) + ": " + told->body.substr(0, shown_bytes)};
@@ -37,6 +38,11 @@ synced_app take_sync(const api_parts& parts, const std::string& url, const http:
   }
   const auto body = registration_in_band(told->body, url);
   const auto app = read_registration(body);
+  for (const auto& known : asked.empty() ? std::vector<app_registration>{} : parts.apps.all()) {
+    if (known.name == app.name && known.url != app.url && std::ranges::find(asked, known.url) != asked.end()) {
+      throw refusal{409, "app \"" + app.name + "\" is registered at " + known.url + ", which is asked, too: one place is called, so name one"};
+    }
+  }
   return {.url = url, .is_in_band = true, .app = app.name, .functions = app.functions.size(), .is_new = parts.register_app(app, body)};
 } catch (const error&) {
   throw;
@@ -47,9 +53,9 @@ synced_app take_sync(const api_parts& parts, const std::string& url, const http:
 }
 
 app_watch::app_watch(const api_parts& parts, std::vector<std::string> urls, std::chrono::milliseconds interval, std::function<void(const std::string&)> tell)
-    : parts_{parts}, interval_{interval}, tell_{std::move(tell)} {
+    : parts_{parts}, urls_{std::move(urls)}, interval_{interval}, tell_{std::move(tell)} {
   try {
-    for (auto& url : urls) threads_.emplace_back([this, url = std::move(url)] { watch(url); });
+    for (const auto& url : urls_) threads_.emplace_back([this, &url] { watch(url); });
   } catch (...) {
     stop();  // those that were started are waited for
     throw;
@@ -67,19 +73,27 @@ void app_watch::stop() {
 }
 
 void app_watch::watch(const std::string& url) {
-  std::string last;
+  constexpr std::chrono::minutes between{1};
+  std::optional<answer> last;
+  std::chrono::steady_clock::time_point told_at;
   for (;;) {
-    auto said = ask(url);
+    auto came = ask(url);
     std::unique_lock lock{mutex_};
     if (is_stopped_) return;
-    if (said != last) tell_(last = std::move(said));
+    const auto now = std::chrono::steady_clock::now();
+    const bool is_other = !last || came.is_registered != last->is_registered;
+    // What an app answers that fails may be another text each time.
+    if (is_other || (came.text != last->text && (came.is_registered || now - told_at >= between))) {
+      tell_(came.text);
+      told_at = now;
+      last = std::move(came);
+    }
     changed_.wait_for(lock, interval_, [this] { return is_stopped_; });
     if (is_stopped_) return;
   }
 }
 
-// A sentence of what it came to.
-std::string app_watch::ask(const std::string& url) try {
+app_watch::answer app_watch::ask(const std::string& url) try {
   std::optional<http::outcome> came;
   parts_.ask_app(url, [&](http::outcome outcome) {
     const std::lock_guard lock{mutex_};
@@ -91,13 +105,13 @@ std::string app_watch::ask(const std::string& url) try {
     changed_.wait(lock, [&] { return came.has_value(); });
     if (is_stopped_) return {};
   }
-  const auto app = take_sync(parts_, url, *came);
-  if (!app.is_in_band) return "the app at " + url + " has registered";
-  return "app \"" + app.app + "\" at " + url + " has registered, with " + std::to_string(app.functions) + (app.functions == 1 ? " function" : " functions");
+  const auto app = take_sync(parts_, url, *came, urls_);
+  if (!app.is_in_band) return {true, "the app at " + url + " has registered"};
+  return {true, "app \"" + app.app + "\" at " + url + " has registered, with " + std::to_string(app.functions) + (app.functions == 1 ? " function" : " functions")};
 } catch (const refusal& no) {
-  return "the app at " + url + " has not registered: " + no.text;
+  return {false, "the app at " + url + " has not registered: " + no.text};
 } catch (const std::exception& e) {
-  return "the app at " + url + " has not registered: " + e.what();
+  return {false, "the app at " + url + " has not registered: " + e.what()};
 }
 
 }  // namespace caesura::server

@@ -24,12 +24,13 @@ struct synced_app {
 };
 
 // Registers what the answer tells. Throws refusal, or error, with what is wrong; may wait for a commit.
-[[nodiscard]] synced_app take_sync(const api_parts& parts, const std::string& url, const http::outcome& outcome);
+// `asked`: all that are asked again and again. Of two with one name only the first is taken, or they would take turns.
+[[nodiscard]] synced_app take_sync(const api_parts& parts, const std::string& url, const http::outcome& outcome, const std::vector<std::string>& asked = {});
 
 // Asks apps for their functions until they are there, and again when they may have changed: at once, and then in every interval. One thread an app.
 class app_watch {
  public:
-  // `tell`: of each app once what it came to, and again when that is something else; any thread. The parts outlive this.
+  // `tell`: of each app what it came to, and again when that is something else, but of failures at most each minute; any thread. The parts outlive this.
   app_watch(const api_parts& parts, std::vector<std::string> urls, std::chrono::milliseconds interval, std::function<void(const std::string&)> tell);
   // Whoever asks has been answered by then: close the link first.
   ~app_watch();
@@ -41,9 +42,14 @@ class app_watch {
 
  private:
   void watch(const std::string& url);
-  [[nodiscard]] std::string ask(const std::string& url);
+  struct answer {
+    bool is_registered{false};
+    std::string text{};  // a sentence
+  };
+  [[nodiscard]] answer ask(const std::string& url);
 
   const api_parts& parts_;
+  const std::vector<std::string> urls_;
   const std::chrono::milliseconds interval_;
   const std::function<void(const std::string&)> tell_;
   std::mutex mutex_;

@@ -579,6 +579,40 @@ BOOST_AUTO_TEST_CASE(a_line_moves_as_a_whole_however_many_stand_in_it) {
   BOOST_TEST(queue.place_of(runs[999]).value() == 999U);
 }
 
+BOOST_AUTO_TEST_CASE(events_that_many_waits_look_back_on_are_read_once) {
+  const auto rule = std::get<expression::compiled>(expression::compiled::parse("event.data.id == async.data.id", expression::roots::event_and_async));
+  storage::id_generator ids;
+  std::vector<storage::event_record> stored;
+  const auto add = [&](int id) { stored.push_back({.id = id_cast<event_id>(ids.next_position(time_point{duration{1}}, 1)), .name = "ping", .data = {{"id", id}}}); };
+  for (int i = 0; i < 20; ++i) add(i);
+  int read = 0;
+  passed_events passed;
+  const auto behind = [&](const event_id& from, std::size_t enough) {
+    return passed.behind("ping", *rule.conjunct(), from, enough, [&](const event_id& first, const std::function<bool(const storage::event_record&)>& visit) {
+      for (const auto& one : stored) {
+        if (one.id <= first) continue;
+        ++read;
+        if (!visit(one)) return;
+      }
+    });
+  };
+  BOOST_TEST(behind(stored[9].id, 5).size() == 6U);  // one more than enough tells that there are more
+  BOOST_TEST(read == 6);
+  for (int i = 0; i < 100; ++i) BOOST_TEST(behind(stored[9].id, 10).size() == 10U);
+  BOOST_TEST(read == 10);
+  add(20);
+  BOOST_TEST(behind(stored[15].id, 10).size() == 5U);
+  BOOST_TEST(read == 11);
+  const auto all = behind(stored[0].id, 100);  // from further back it is read anew
+  BOOST_TEST(all.size() == 20U);
+  BOOST_TEST(read == 31);
+  for (std::size_t i = 0; i < all.size(); ++i) BOOST_TEST((all[i].id == stored[i + 1].id));
+  BOOST_TEST((all[0].hash != all[1].hash));
+  passed.forget();
+  BOOST_TEST(passed.size() == 0U);
+  BOOST_TEST(behind(stored[0].id, 100).size() == 20U);
+}
+
 BOOST_FIXTURE_TEST_CASE(groups_that_nothing_is_in_are_forgotten, grouped_bench) {
   const auto& queue = core->state().queue;
   for (int id = 0; id < 10; ++id) {

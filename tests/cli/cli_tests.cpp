@@ -208,7 +208,9 @@ BOOST_AUTO_TEST_CASE(what_others_sent_does_not_control_the_terminal) {
   for (const char* const control : {"\x1b", "\x07", "\xC2\x9B", "\nforged"}) BOOST_TEST(shown.find(control) == std::string::npos, shown);
   BOOST_TEST(shown.find("forged") != std::string::npos);
   BOOST_TEST(storage::is_utf8(shown), shown);  // what is cut is cut between characters
-  BOOST_TEST(world.call({"events", "list", "--json"}).json().at(0)["name"] == name);
+  const auto told = world.call({"events", "list", "--json"});
+  BOOST_TEST(told.json().at(0)["name"] == name);
+  for (const char* const control : {"\x1b", "\xC2\x9B"}) BOOST_TEST(told.out.find(control) == std::string::npos, told.out);
 }
 
 BOOST_AUTO_TEST_CASE(what_cannot_be_printed_whole_is_no_success) {

@@ -377,7 +377,7 @@ BOOST_AUTO_TEST_CASE(while_a_response_is_waited_for_the_system_asks_whether_the_
   BOOST_TEST(has_probes());
 }
 
-BOOST_AUTO_TEST_CASE(what_a_peer_said_while_nobody_asked_is_no_answer_to_the_next_request) {
+BOOST_AUTO_TEST_CASE(what_a_peer_said_while_nobody_asked_is_no_answer_to_the_next_request, *boost::unit_test::timeout(60)) {
   const raw_server peer;
   loop events;
   client http{{}, events};

@@ -85,15 +85,6 @@ BOOST_FIXTURE_TEST_CASE(the_same_id_under_another_name_is_another_event, world) 
   BOOST_TEST(count == 2);
 }
 
-BOOST_FIXTURE_TEST_CASE(events_in_braces_are_as_many_as_there_are, world) {
-  int count = 0;
-  open({counting("f", {{.event = "tasks/*"}}, count)});
-  BOOST_TEST(runtime().send({{.name = "tasks/created"}, {.name = "tasks/deleted"}}).size() == 2U);
-  BOOST_TEST(runtime().send({.name = "tasks/created", .data = {{"n", 1}}}).runs.size() == 1U);
-  run();
-  BOOST_TEST(count == 3);
-}
-
 BOOST_FIXTURE_TEST_CASE(a_function_without_a_trigger_is_only_invoked, world) {
   int count = 0;
   open({counting("part", {}, count),

@@ -140,6 +140,30 @@ BOOST_AUTO_TEST_CASE(apps_are_asked_for_their_functions_until_they_are_there_and
   BOOST_TEST(refusal({app.url()}, 0s).find("app_interval") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(of_two_places_that_are_asked_for_one_app_the_first_is_called, *boost::unit_test::timeout(60)) {
+  const auto in_band = [](fake_app& app, int result) {
+    app.answer_instead = [&app, result](const http::request& request) {
+      auto made = http::response::json(200, request.method == "PUT" ? json{{"app_id", "app"}, {"url", app.url()}, {"functions", app.registration()["functions"]}}.dump() : std::to_string(result));
+      made.headers.add(request.method == "PUT" ? "x-inngest-sync-kind" : "x-inngest-sdk", request.method == "PUT" ? "in_band" : "test");
+      return made;
+    };
+  };
+  fake_app first{nullptr};
+  fake_app second{nullptr};
+  in_band(first, 1);
+  in_band(second, 2);
+  std::promise<std::string> refused;
+  std::atomic<bool> is_refused = false;
+  server::server_options options{.apps = {first.url(), second.url()}, .app_interval = 5ms};
+  options.observer.on_diagnostic = [&](const std::string& text, const run_id&) {
+    if (text.find("which is asked, too") != std::string::npos && !is_refused.exchange(true)) refused.set_value(text);
+  };
+  server_world world{options};
+  const auto text = refused.get_future().get();
+  const bool is_second_refused = text.starts_with("the app at " + second.url());
+  for (int i = 0; i < 3; ++i) BOOST_TEST(world.ended(world.start({{"n", i}}))["output"] == (is_second_refused ? 1 : 2));
+}
+
 BOOST_AUTO_TEST_CASE(a_server_that_stops_gives_up_on_an_app_that_does_not_answer, *boost::unit_test::timeout(60)) {
   std::promise<void> is_asked;
   std::promise<void> may_answer;

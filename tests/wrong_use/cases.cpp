@@ -113,6 +113,9 @@ caesura::function wrong() {
   return {.id = "f", .on_cancel = [](context step, parcel) -> task<> { co_await step.run("a", [] {}); }};
 }
 #endif
+#ifdef SEND_WITH_BRACES_IN_BRACES  // use of deleted function
+void wrong(caesura::runtime& runtime) { runtime.send({{.name = "a"}, {.name = "b"}}); }
+#endif
 #ifdef FILTER_WITH_TWO_PAIRS_OF_BRACES  // use of deleted function
 caesura::run_filter wrong() { return {.function = {{"a", "b"}}}; }
 #endif

@@ -151,7 +151,7 @@ class function_body {
  public:
   function_body() = default;
   template <class F>
-    requires(!std::same_as<std::remove_cvref_t<F>, function_body>)
+    requires(!std::derived_from<std::remove_cvref_t<F>, function_body>)
   function_body(F&& fn) {
     if constexpr (detail::check_body<std::decay_t<F>>()) model_ = std::make_shared<model_of<std::decay_t<F>>>(std::forward<F>(fn));
   }

@@ -113,7 +113,8 @@ class runtime {
   sent send(const event& value);
   // An array, such as a std::vector<event>: all of it is accepted, in its order, or none. At most 5,000 events and 16 MiB.
   std::vector<sent> send(std::span<const event> values);
-  std::vector<sent> send(std::initializer_list<event> values) { return send(std::span<const event>{values.begin(), values.size()}); }
+  // Several pairs of braces may be one event or several: name the array first, const std::vector<caesura::event> both{{.name = "…"}, {.name = "…"}}; send(both).
+  std::vector<sent> send(std::initializer_list<event> values) = delete;
 
   // Resumes the run that waits for the signal, with `data`, and gives its id once that is durable. nullopt: no run waits for it, and nothing is recorded;
   // a signal is not kept for a wait that begins later. Throws error{invalid_argument} for a name that is empty, no UTF-8 or longer than 240 bytes, or

@@ -303,14 +303,19 @@ class client::core : public std::enable_shared_from_this<client::core> {
   void connect_next(const call_ptr& one, const link_ptr& made, const std::shared_ptr<net::steady_timer>& timer, const tcp::resolver::results_type& found,
                     tcp::resolver::results_type::const_iterator at) {
     const auto share = (timer->expiry() - clock::now()) / std::max<std::ptrdiff_t>(std::distance(at, found.end()), 1);
-    const auto patience = std::make_shared<net::steady_timer>(loop_.io, share);
-    patience->async_wait([one, made](const error_code& ec) {
+    struct attempt {
+      net::steady_timer patience;
+      bool is_over{false};
+    };
+    const auto now = std::make_shared<attempt>(attempt{.patience = net::steady_timer{loop_.io, share}});
+    now->patience.async_wait([one, made, now](const error_code& ec) {
       error_code ignored;  // its connect ends as cancelled
-      if (!ec && is_current(one, made) && made->head.empty()) made->socket.cancel(ignored);
+      if (!ec && !now->is_over && is_current(one, made)) made->socket.cancel(ignored);
     });
     const tcp::endpoint address = *at++;
-    made->socket.async_connect(address, [this, self = shared_from_this(), one, made, timer, patience, found, at](const error_code& ec) {
-      patience->cancel();
+    made->socket.async_connect(address, [this, self = shared_from_this(), one, made, timer, now, found, at](const error_code& ec) {
+      now->is_over = true;
+      now->patience.cancel();
       if (!is_current(one, made)) return;
       if (!ec || at == found.end()) return after_connect(one, made, timer, ec);
       error_code ignored;  // the next one is opened anew

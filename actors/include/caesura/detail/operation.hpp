@@ -50,7 +50,7 @@ struct operation_terms {
   child_policy on_parent_cancel{child_policy::cancel};  // invoke
 };
 
-// Thrown by `execute` when the code has succeeded and its result cannot become a document: executing it again would not change that.
+// Thrown by `execute` when the code has succeeded and its result did not become a document: executing it again would repeat its effect.
 struct unrecordable {
   std::exception_ptr why;
 };
