@@ -335,7 +335,7 @@ class beginning {
   look_back look(const operation_request& request, const event_id& from, const scope_of& trigger) {
     look_back seen;
     const auto& rule = now_.state.wait_rule(request.when);
-    const auto limit = now_.state.limits.look_back_events;
+    const auto limit = events_looked_at(request, rule);
     const auto is_meant = [&](const storage::event_record& record) {
       const scope_of incoming{record};
       return rule.is_always_true() || rule.matches(*trigger, &*incoming).matches;
@@ -356,6 +356,13 @@ class beginning {
       return !seen.found;
     }, now_.tell_damage());
     return seen;
+  }
+
+  // What cannot be looked up is evaluated for each event, by each of the runs that go on at once: without being asked to, for fewer.
+  std::size_t events_looked_at(const operation_request& request, const expression::compiled& rule) const {
+    constexpr std::size_t fewer = 10;
+    const auto limit = now_.state.limits.look_back_events;
+    return request.look_back || rule.conjunct() || rule.is_always_true() ? limit : limit / fewer;
   }
 
   // Visits the events behind `from` of which the rule's comparison holds, until the visitor has enough.
@@ -403,7 +410,7 @@ class beginning {
       if (!request.look_back) latest_found_ = std::max(latest_found_, seen.found->id);
       return true;
     }
-    const auto text = std::to_string(now_.state.limits.look_back_events) + " events named \"" + request.event + "\"";
+    const auto text = std::to_string(events_looked_at(request, now_.state.wait_rule(request.when))) + " events named \"" + request.event + "\"";
     if (seen.is_beyond && request.look_back) {
       fail(request, "look_back would read more than " + text);
       return true;

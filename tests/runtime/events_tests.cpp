@@ -85,6 +85,13 @@ BOOST_FIXTURE_TEST_CASE(the_same_id_under_another_name_is_another_event, world) 
   BOOST_TEST(count == 2);
 }
 
+BOOST_FIXTURE_TEST_CASE(events_of_names_that_are_not_reserved_are_the_programs_own, world) {
+  open({});
+  for (const char* const name : {"caesura/demo", "inngested", "go"}) runtime().send({.name = name});
+  const auto page = runtime().list_events({.system = system_events::left_out});
+  BOOST_TEST(page.events.size() == 3U);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_function_without_a_trigger_is_only_invoked, world) {
   int count = 0;
   open({counting("part", {}, count),
