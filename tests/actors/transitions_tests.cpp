@@ -418,6 +418,22 @@ BOOST_FIXTURE_TEST_CASE(an_old_plan_is_purged_although_an_event_is_being_worked_
   BOOST_TEST(!store.begin_read()->find_plan(plan).has_value());
 }
 
+// As after a long stop: its system event is made of the record.
+BOOST_FIXTURE_TEST_CASE(a_run_is_told_of_before_it_is_purged, transitions_bench) {
+  const auto run = started_run();
+  do_now(plain(run, next_kind::failed));
+  BOOST_REQUIRE_EQUAL(core->state().outbox_size, 1U);
+  const auto is_stored = [&] { return store.begin_read()->find_run(run.order.run).has_value(); };
+  clock.at += days{8};
+  do_now(purge_slice{});
+  BOOST_TEST(is_stored());
+  work_off();
+  BOOST_TEST(core->state().outbox_size == 0U);
+  do_now(purge_slice{});
+  work_off();
+  BOOST_TEST(!is_stored());
+}
+
 BOOST_FIXTURE_TEST_CASE(a_replay_that_waits_for_its_rate_does_not_hold_up_an_event, transitions_bench) {
   std::vector<run_id> ended;
   for (int i = 10; i < 12; ++i) {
