@@ -67,7 +67,7 @@ class beginning {
         if (!trigger) trigger = find_trigger();
         const scope_of scope{*trigger};
         auto seen = look(request, *from, scope);
-        if (!seen.found || (first_ != nullptr && first_seen_.found->id < seen.found->id)) continue;
+        if (!seen.found || (first_ != nullptr && first_seen_.found->id <= seen.found->id)) continue;  // one event for two: the first of them in their order
         first_ = &request;
         first_seen_ = std::move(seen);
       } catch (const error& e) {

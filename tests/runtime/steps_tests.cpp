@@ -514,6 +514,8 @@ BOOST_FIXTURE_TEST_CASE(of_several_waits_that_come_late_the_event_that_came_firs
     co_await step.sleep_for("a-while", 1h);
     const auto first = co_await caesura::any(step.wait_for_event("paid").timeout(1h), step.wait_for_event("cancelled").timeout(1h));
     seen.push_back(first.index() == 0 ? "paid" : "cancelled");
+    const auto same = co_await caesura::any(step.wait_for_event("early").named("one").timeout(1h), step.wait_for_event("early").named("other").timeout(1h));
+    seen.push_back(same.index() == 0 ? "one" : "other");
     const auto [a, b] = co_await caesura::all(step.wait_for_event("late").timeout(1h), step.wait_for_event("early").timeout(1h));
     seen.push_back(a.value().id + b.value().id);
     const auto next = co_await step.wait_for_event("between").timeout(1h);
@@ -524,10 +526,11 @@ BOOST_FIXTURE_TEST_CASE(of_several_waits_that_come_late_the_event_that_came_firs
   run();
   runtime().pause("f", running_runs::hold);
   advance(2h);
-  for (const char* const name : {"cancelled", "paid", "early", "between", "late"}) runtime().send({.name = name, .id = name});
+  for (const char* const name : {"cancelled", "paid", "early"}) runtime().send({.name = name, .id = name});
+  for (const char* const name : {"early", "between", "late"}) runtime().send({.name = name, .id = std::string{name} + "-2"});
   runtime().resume("f");
   advance(2h);
-  BOOST_TEST((runtime().result<std::vector<std::string>>(run_of) == std::vector<std::string>{"cancelled", "lateearly", "passed"}));
+  BOOST_TEST((runtime().result<std::vector<std::string>>(run_of) == std::vector<std::string>{"cancelled", "one", "late-2early-2", "passed"}));
 }
 
 // Three runs wait for one event, which is worked off in slices; what comes meanwhile is there for their next wait.
