@@ -769,7 +769,9 @@ void model::tell_parent(const model_run& child) {
   parent.pending.erase(invoke);
   append(parent, std::move(row));
   touched_.insert(parent.id);
-  cancel_losers(withdraw_losers(parent));
+  const auto losers = withdraw_losers(parent);
+  (void)ends_overdue(parent);  // at once: who waits for it is told before the next timer
+  cancel_losers(losers);
 }
 
 // ---- jobs over many runs: each acts on a run at its own place in the order, whenever the router gets to it
@@ -930,6 +932,16 @@ void model::adopt() {
   std::vector<run_id> overdue;
   for (const auto& [id, run] : runs_) {
     if (!run.is_ended && run.deadline) overdue.push_back(id);
+  }
+  // Who was first is the store's word, too: one that has been told of another's end was behind it.
+  const auto has_all_rows = [&](const run_id& id) {
+    const auto stored = store_->find_run(id);
+    return !stored || stored->step_count == run_at(id).rows.size();
+  };
+  for (bool is_one_ended = true; std::exchange(is_one_ended, false);) {
+    for (const auto& id : overdue) {
+      if (has_all_rows(id) && ends_overdue(run_at(id))) is_one_ended = true;
+    }
   }
   for (const auto& id : overdue) (void)ends_overdue(run_at(id));
   std::vector<run_id> started;
