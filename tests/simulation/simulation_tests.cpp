@@ -49,6 +49,8 @@ BOOST_AUTO_TEST_CASE(seeds_that_found_something_stay_clean) {
       std::pair{20343, "the model took a run that executes for one at rest when an event had resumed and another cancelled it"},
       std::pair{10882, "the model took the report of another branch for the last word of a cancelled run whose retry had been ordered"},
       std::pair{49858, "the same, of a child whose parent was cancelled"},
+      std::pair{10240, "the model ended a run whose time was over before it was told of a child's end, which had come first"},
+      std::pair{17706, "the model let a timer go ahead of the end of a run whose time was over when its child ended"},
       std::pair{91488, "the model did not see that an event had resumed a run before it made the one that invoked it cancel it"},
   };
   for (const auto& [seed, what] : once_found) {
