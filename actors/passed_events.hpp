@@ -32,7 +32,7 @@ class passed_events {
   void forget() noexcept;
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
-  static constexpr std::size_t capacity = 100'000;  // of all together, about; 40 bytes each
+  static constexpr std::size_t capacity = 100'000;  // of all together, about; 32 bytes each
 
  private:
   struct series {

@@ -6,6 +6,7 @@
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/run_selection.hpp"
 #include "runtime/server/http/message.hpp"
+#include "storage/document_view.hpp"
 
 namespace caesura::cli {
 
@@ -45,9 +46,7 @@ void list_events(const common& at, const list_options& given) {
   constexpr std::size_t shown = 60;
   table lines{{"EVENT", "NAME", "RECEIVED", "DATA"}};
   for (const auto& event : events) {
-    auto data = member(event, "data");
-    if (data.size() > shown) data = start_of(data, shown) + "...";
-    lines.add({member(event, "internal_id"), member(event, "name"), member(event, "received_at"), data});
+    lines.add({member(event, "internal_id"), member(event, "name"), member(event, "received_at"), storage::to_utf8(member(event, "data"), shown)});
   }
   print(lines.text());
 }

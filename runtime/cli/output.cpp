@@ -14,23 +14,27 @@ std::size_t width_of(const std::string& text) {
   return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
+// The bytes of what controls a terminal at this place, a C0, DEL or, in UTF-8, C1; 0: it is something else.
+std::size_t control_at(const std::string& text, std::size_t at) {
+  const auto byte = static_cast<unsigned char>(text[at]);
+  if (byte < 0x20U || byte == 0x7FU) return 1;
+  return byte == 0xC2U && at + 1 < text.size() && static_cast<unsigned char>(text[at + 1]) < 0xA0U ? 2 : 0;
+}
+
 }  // namespace
 
 // What senders of events write comes to a terminal, which it must not control.
 std::string printable(const std::string& text) {
   constexpr const char* replacement = "\xEF\xBF\xBD";
   std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const bool is_c1 = byte == 0xC2U && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0U;
-    if (is_c1) ++i;
-    if (byte == '\n' || byte == '\t') {
-      out += ' ';
-    } else if (is_c1 || byte < 0x20U || byte == 0x7FU) {
-      out += replacement;
-    } else {
-      out += text[i];
+  for (std::size_t i = 0; i < text.size();) {
+    const auto length = control_at(text, i);
+    if (length == 0) {
+      out += text[i++];
+      continue;
     }
+    out += text[i] == '\n' || text[i] == '\t' ? " " : replacement;
+    i += length;
   }
   return out;
 }
@@ -43,12 +47,6 @@ std::string printable_lines(const std::string& text) {
     at = end + 1;
   }
   return out;
-}
-
-std::string start_of(const std::string& text, std::size_t bytes) {
-  if (bytes >= text.size()) return text;
-  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0U) == 0x80U) --bytes;
-  return text.substr(0, bytes);
 }
 
 void table::add(std::vector<std::string> row) {
@@ -81,22 +79,20 @@ std::string member(const json& object, const char* name) {
 std::string counted(std::uint64_t count, const std::string& noun) { return std::to_string(count) + " " + noun + (count == 1 ? "" : "s"); }
 
 void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
-// What controls a terminal is escaped, as JSON allows and dump does for most of it.
+// What controls a terminal is escaped, as JSON allows. dump does so within texts, but for DEL and C1; the line breaks are its own.
 void print_json(const json& value) {
+  constexpr const char* digits = "0123456789abcdef";
   const auto text = value.dump(1);
   std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0U;
-    if (byte == 0x7FU) {
-      out += "\\u007f";
-    } else if (byte == 0xC2U && next < 0xA0U) {
-      constexpr const char* digits = "0123456789abcdef";
-      out.append("\\u00").append(1, digits[next >> 4U]).append(1, digits[next & 0xFU]);
-      ++i;
-    } else {
-      out += text[i];
+  for (std::size_t i = 0; i < text.size();) {
+    const auto length = control_at(text, i);
+    if (length == 0 || text[i] == '\n') {
+      out += text[i++];
+      continue;
     }
+    const auto code = static_cast<unsigned char>(text[i + length - 1]);  // U+0080 to U+009F end with the byte of their number
+    out.append("\\u00").append(1, digits[code >> 4U]).append(1, digits[code & 0xFU]);
+    i += length;
   }
   print(out + "\n");
 }

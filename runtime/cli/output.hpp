@@ -27,8 +27,6 @@ class table {
 [[nodiscard]] std::string printable(const std::string& text);
 // The same, on as many lines as it has.
 [[nodiscard]] std::string printable_lines(const std::string& text);
-// So many bytes at most; no character is cut.
-[[nodiscard]] std::string start_of(const std::string& text, std::size_t bytes);
 // "1 run", "12 runs"
 [[nodiscard]] std::string counted(std::uint64_t count, const std::string& noun);
 
